@@ -1,0 +1,5 @@
+"""Coordinates to points of interest (POIs): flat-kernel mean shift and its estimator."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

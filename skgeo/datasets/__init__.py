@@ -1,0 +1,5 @@
+"""Embedded imagery, folders of geotagged photos, and a synthetic world."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

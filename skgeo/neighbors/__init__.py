@@ -1,0 +1,5 @@
+"""Vectors and a gallery of known places to the locations of new photos."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

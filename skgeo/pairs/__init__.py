@@ -1,0 +1,5 @@
+"""Vectors and POIs to the inconsistent pairs P (same area) and Q (easy to confuse)."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -170,10 +170,12 @@ def with_position(image: Image.Image) -> Image.Exif:
     exif = image.getexif()
     rational = TiffImagePlugin.IFDRational
     exif[0x010F] = "maker"
-    exif[0x8825] = {
+    position = {
         1: "N", 2: (rational(19, 1), rational(26, 1), rational(0, 1)),
         3: "W", 4: (rational(99, 1), rational(8, 1), rational(0, 1)),
     }  # fmt: skip
+    exif.get_ifd(0x8825).update(position)
+    exif[0x8825] = position  # for Pillow's writer of TIFF, which looks here
     return exif
 
 

@@ -1,0 +1,1 @@
+from ._geo_world import make_geo_world as make_geo_world

@@ -1,0 +1,2 @@
+from ._mean_shift import MeanShiftResult as MeanShiftResult, mean_shift as mean_shift
+from ._poi import POIMeanShift as POIMeanShift

@@ -24,8 +24,6 @@ _FORMATS = (
     "JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "AVIF", "HEIF", "PPM",
 )  # fmt: skip
 
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, EOFError)
-
 _lock = threading.RLock()
 _initialised = False
 
@@ -156,7 +154,7 @@ def _identify(file: Any, what: str) -> Image.Image:
             f"{what}: too many pixels ({_reason(error)}) Raise PIL.Image.MAX_IMAGE_PIXELS "
             "if you trust it."
         ) from error
-    except _BROKEN as error:
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged headers.
         raise ImageError(f"{what}: the file is damaged ({_reason(error)}).") from error
 
 

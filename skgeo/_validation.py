@@ -78,7 +78,9 @@ def check_coordinates(
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} holds something that is not a number; {_EXPECTED}.") from error
     if coordinates.ndim != 2 or coordinates.shape[1] != 2:
-        raise ValueError(f"{name} has shape {np.shape(y)}; {_EXPECTED}, that is shape (n, 2).")
+        raise ValueError(
+            f"{name} has shape {coordinates.shape}; {_EXPECTED}, that is shape (n, 2)."
+        )
     if n_samples is not None and len(coordinates) != n_samples:
         raise ValueError(
             f"{name} has {len(coordinates)} rows but X has {n_samples} samples; {_EXPECTED}."

@@ -86,7 +86,7 @@ def nearest_neighbors(
 
     def search(rows: slice) -> tuple[FloatArray, IndexArray]:
         block = queries[rows]
-        eps = float(np.finfo(np.float64).eps)
+        precision = np.finfo(np.float64)
         if n_candidates == n_samples:
             candidates = np.broadcast_to(np.arange(n_samples), (len(block), n_samples))
             border = np.full(len(block), np.inf)
@@ -95,8 +95,8 @@ def nearest_neighbors(
             border = distances[:, -1] ** 2
         else:
             border, candidates = _propose(block, gallery, squares, n_candidates)
-            eps = float(np.finfo(gallery.dtype).eps)
-        return _settle(block, gallery, candidates, border, eps, n_neighbors)
+            precision = np.finfo(gallery.dtype)
+        return _settle(block, gallery, candidates, border, precision, n_neighbors)
 
     results = map_blocks(search, len(queries), _QUERY_BLOCK, n_jobs)
     return (
@@ -158,7 +158,7 @@ def _settle(
     gallery: npt.NDArray[Any],
     candidates: IndexArray,
     border: FloatArray,
-    eps: float,
+    precision: Any,
     n_neighbors: int,
 ) -> tuple[FloatArray, IndexArray]:
     """Rank the candidates by their true distances, and prove that they are the right ones."""
@@ -170,13 +170,16 @@ def _settle(
     indices = np.take_along_axis(candidates, order, axis=1)
     squared = np.take_along_axis(squared, order, axis=1)
 
-    # Whoever is as near as the last neighbour has norm <= |q| + d. The rounded squared distance
-    # of such a row is wrong by at most this much, so it cannot lie beyond the border.
+    # Whoever is as near as the last neighbour has norm <= |q| + d. If nothing of that size
+    # overflows, the rounded squared distance of such a row is wrong by no more than this error, so
+    # that it cannot lie beyond the border.
     last = squared[:, -1]
     norm = np.sqrt(_squared_norms(queries))
     with np.errstate(over="ignore", invalid="ignore"):
-        error = 2.0 * (queries.shape[1] + 8) * eps * (norm**2 + (norm + np.sqrt(last)) ** 2)
-        proven = border > last + error
+        largest = (norm + np.sqrt(last)) ** 2
+        unit = float(precision.eps) * 2.0 * (queries.shape[1] + 8)
+        proven = border > last + unit * (norm**2 + largest)
+        proven &= largest < float(precision.max) / 8.0
     if candidates.shape[1] < len(gallery):
         for row in np.flatnonzero(~proven):
             squared[row], indices[row] = _scan(exact[row], gallery, n_neighbors)

@@ -1,2 +1,3 @@
-from ._mean_shift import MeanShiftResult as MeanShiftResult, mean_shift as mean_shift
+from ._mean_shift import MeanShiftResult as MeanShiftResult
+from ._mean_shift import mean_shift as mean_shift
 from ._poi import POIMeanShift as POIMeanShift

@@ -8,6 +8,7 @@ is that all seeds climb together and that seeds which meet climb on as one.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -155,7 +156,7 @@ def nearest_center(
 
 
 def _distinct(points: FloatArray) -> tuple[FloatArray, IntArray]:
-    """The different rows, and for each row which of them it is."""
+    """Find the different rows, and for each row which of them it is."""
     points = points + 0.0  # -0.0 becomes 0.0: equal numbers must have equal order
     order = np.lexsort(points.T[::-1])
     ordered = points[order]
@@ -194,7 +195,7 @@ def _kernel_means(
         bounds = np.concatenate([[0], 1 + np.flatnonzero(np.diff(block)), [len(states)]])
     parts = Parallel(n_jobs=threads, prefer="threads")(
         delayed(_means_of_block)(tree, points, states[a:b], radius, on_sphere)
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        for a, b in pairwise(bounds)
         if b > a
     )
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

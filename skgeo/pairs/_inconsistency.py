@@ -1,0 +1,274 @@
+"""The estimator that finds pairs whose looks and places disagree."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_memory, validate_data
+
+from .._validation import HasMethods, Interval, StrOptions, check_places
+from ..cluster import POIMeanShift
+from ._compute import (
+    GraphSettings,
+    compute_pairs,
+    remembered_fit,
+    remembered_pairs,
+    resolve_method,
+)
+
+
+class InconsistencyPairs(BaseEstimator):
+    """Pairs of photos whose looks and places disagree: the matrices P and Q of the paper.
+
+    Photos of one area should look alike and often do not: P holds, for each photo, the ``k1``
+    visually nearest photos of its own area (a generous number, so that also those that look
+    different are among them). Photos of different areas should look different and often do not:
+    Q holds the ``k2`` visually nearest photos of all other areas, those easy to confuse.
+
+    Parameters
+    ----------
+    k1 : int, default=20
+        Same-area neighbours of each photo.
+    k2 : int, default=10
+        Easy-confusing neighbours of each photo.
+    method : {"auto", "exact", "anchor"}, default="auto"
+        How Q is found. "exact" compares all photos, by blocked matrix products whose result
+        is then proven and recomputed: exactly the nearest, ties by index. "anchor" is the fast
+        graph of the paper (fDGAE): photos are compared with the members of the ``k3`` visual
+        clusters whose centroids are nearest. "auto" is "exact" up to 30,000 photos and "anchor"
+        above. P is exact in all of them.
+    k3 : int, default=50
+        Visual clusters looked into by ``method="anchor"``.
+    min_distance_km : float, default=0.0
+        Easy-confusing photos must be at least so far apart on Earth; 0 is the paper, where
+        neighbouring areas count as different. Nearer photos are skipped during the
+        search: rows still have ``k2`` photos. Needs locations, not labels.
+    poi : estimator or None, default=None
+        Clusters the locations into areas: a clone is fitted on (n, 2) degrees and its
+        ``labels_`` are the areas. Photos that it labels -1 (noise, as of DBSCAN) are each an area
+        of their own. None is `skgeo.cluster.POIMeanShift` with its defaults.
+    memory : str, path, joblib.Memory or None, default=None
+        Where to keep the graph. With it, the graph is computed once for each set of photos and
+        areas, with rows of 32 (64, 128, ...) neighbours, and cut for every ``k1`` and ``k2`` up
+        to that: a grid search over k1, k2 and the weights of the objective computes it once a
+        training set, also with several processes. The areas are kept too. Without it, rows of
+        ``k1`` and ``k2`` neighbours are computed at every fit.
+    n_jobs : int or None, default=None
+        Number of threads. None means 1 (or what a `joblib.parallel_config` says), where
+        matrix products still use the threads of BLAS. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        For ``method="anchor"``: which 1,024 photos of an area that has more find its visual
+        clusters. Nothing else is random. With `memory` and None, the first graph is kept.
+    anchor_bandwidth : float, default=0.8
+        For ``method="anchor"``: bandwidth of the mean shift on visual features inside each
+        area, as a fraction of the root mean square distance between photos of one area. The
+        bandwidth of the paper, 0.01, is on a scale of the features that it does not give.
+
+    Attributes
+    ----------
+    same_area_ : scipy.sparse.csr_array of shape (n_samples, n_samples), float32
+        P: 1 at [s, t] if t is one of the ``k1`` nearest photos of s inside the area of s. Not
+        symmetric. The indices within a row are sorted by (distance, index), nearest first, and not
+        by index alone (``has_sorted_indices`` is False). Rows of areas with at most ``k1`` photos
+        are shorter.
+    easy_confusing_ : scipy.sparse.csr_array of shape (n_samples, n_samples), float32
+        Q: 1 at [s, t] if t is one of the ``k2`` nearest photos of s outside the area of s. Sorted
+        likewise. Empty if all photos are of one area.
+    same_area_distances_ : ndarray of shape (same_area_.nnz,)
+        Euclidean distances in feature space, in the order of ``same_area_.indices``.
+    easy_confusing_distances_ : ndarray of shape (easy_confusing_.nnz,)
+        The same for ``easy_confusing_``.
+    labels_ : ndarray of shape (n_samples,)
+        The area of each photo, 0, 1, ...
+    classes_ : ndarray of shape (n_areas,) or None
+        The known areas where ``y`` held labels: ``classes_[labels_]`` equals ``y``.
+    poi_ : estimator or None
+        The fitted clone of ``poi``; None where ``y`` held labels.
+    method_ : {"exact", "anchor"}
+        The method used.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where they had any.
+
+    See Also
+    --------
+    skgeo.pairs.exact_pairs : The algorithm of "exact" as a function.
+    skgeo.pairs.anchor_pairs : The algorithm of "anchor" as a function.
+    skgeo.pairs.pair_recall : How much of an exact Q an approximate one has.
+    skgeo.cluster.POIMeanShift : The areas.
+
+    Notes
+    -----
+    Temporary blocks keep within ``working_memory`` of scikit-learn's configuration (1,024 MiB
+    unless `sklearn.set_config` says otherwise). X may be a memory map and is not copied.
+
+    Distances are Euclidean: scale the features before, for example with
+    `skgeo.features.BlockScaler`.
+
+    References
+    ----------
+    Jiang, Kong, Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS Estimation",
+    IEEE Trans. Big Data, 2017, sections 4.2 and 4.2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgeo.pairs import InconsistencyPairs
+    >>> X = np.array([[0.0], [0.2], [0.9], [0.1], [1.0]])
+    >>> paris, vegas = [48.858, 2.294], [36.112, -115.173]
+    >>> places = [paris, paris, paris, vegas, vegas]
+    >>> pairs = InconsistencyPairs(k1=2, k2=1).fit(X, places)
+    >>> pairs.labels_
+    array([0, 0, 0, 1, 1])
+    >>> pairs.same_area_.indices[:2]  # of photo 0
+    array([1, 2], dtype=int32)
+    >>> pairs.easy_confusing_.indices  # Las Vegas has an Eiffel tower, too
+    array([3, 3, 4, 0, 2], dtype=int32)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "k1": [Interval(Integral, 1, None, closed="left")],
+        "k2": [Interval(Integral, 1, None, closed="left")],
+        "method": [StrOptions({"auto", "exact", "anchor"})],
+        "k3": [Interval(Integral, 1, None, closed="left")],
+        "min_distance_km": [Interval(Real, 0, None, closed="left")],
+        "poi": [HasMethods(["fit"]), None],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "anchor_bandwidth": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        k1: int = 20,
+        k2: int = 10,
+        *,
+        method: Literal["auto", "exact", "anchor"] = "auto",
+        k3: int = 50,
+        min_distance_km: float = 0.0,
+        poi: Any = None,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        anchor_bandwidth: float = 0.8,
+    ) -> None:
+        self.k1 = k1
+        self.k2 = k2
+        self.method = method
+        self.k3 = k3
+        self.min_distance_km = min_distance_km
+        self.poi = poi
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.anchor_bandwidth = anchor_bandwidth
+
+    def fit(self, X: Any, y: Any) -> InconsistencyPairs:
+        """Find the pairs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Visual features.
+        y : array-like of shape (n_samples, 2) or (n_samples,)
+            Locations, rows [latitude, longitude] in degrees, to be clustered into areas; or labels
+            of known areas, of any one sortable type.
+
+        Returns
+        -------
+        InconsistencyPairs
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, X has NaN or infinity or overflows when squared, y
+            has another shape or is no location, or ``min_distance_km`` is above 0 and y holds
+            labels.
+        TypeError
+            If ``poi`` has no ``labels_`` after it was fitted.
+        """
+        self._validate_params()
+        if y is None:
+            raise ValueError(
+                "InconsistencyPairs requires y to be passed, but the target y is None; expected "
+                "locations of shape (n, 2) or area labels of shape (n,)."
+            )
+        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
+        places = check_places(y, n_samples=len(X))
+        if places.coordinates is None and self.min_distance_km > 0:
+            raise ValueError(
+                f"min_distance_km={self.min_distance_km} needs to know where the photos are, but "
+                "y holds area labels; expected locations of shape (n, 2), or min_distance_km=0."
+            )
+        memory = self._open_memory()
+        self.classes_ = places.classes
+        if places.coordinates is None:
+            assert places.labels is not None
+            self.poi_, self.labels_ = None, places.labels
+        else:
+            poi = POIMeanShift() if self.poi is None else clone(self.poi)
+            if memory is None:
+                self.poi_ = poi.fit(places.coordinates)
+            else:
+                self.poi_ = remembered_fit(memory, poi, places.coordinates)
+            self.labels_ = _area_labels(self.poi_, len(X))
+        self.method_ = resolve_method(self.method, len(X))
+        seed = None
+        if self.random_state is not None:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        settings = GraphSettings(
+            method=self.method_,
+            k3=int(self.k3),
+            min_distance_km=float(self.min_distance_km),
+            anchor_bandwidth=float(self.anchor_bandwidth),
+            seed=seed,
+        )
+        photos = (X, self.labels_, places.coordinates, settings, int(self.k1), int(self.k2))
+        if memory is None:
+            graph = compute_pairs(*photos, self.n_jobs)
+        else:
+            graph = remembered_pairs(memory, *photos, self.n_jobs)
+        self.same_area_ = graph.same_area.to_csr()
+        self.same_area_distances_ = graph.same_area.distances
+        self.easy_confusing_ = graph.easy_confusing.to_csr()
+        self.easy_confusing_distances_ = graph.easy_confusing.distances
+        return self
+
+    def _open_memory(self) -> joblib.Memory | None:
+        """Return the memory, or None where nothing would be kept."""
+        memory = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
+        opened = check_memory(memory)
+        return None if getattr(opened, "location", None) is None else opened
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.two_d_labels = True
+        return tags
+
+
+def _area_labels(poi: Any, n_samples: int) -> npt.NDArray[np.intp]:
+    """Labels that a clusterer found, with an area of its own for each photo it calls noise."""
+    if not hasattr(poi, "labels_"):
+        raise TypeError(
+            f"poi={poi!r} has no labels_ after fit; expected a clusterer, such as POIMeanShift()."
+        )
+    labels = np.array(poi.labels_, dtype=np.intp)
+    if labels.shape != (n_samples,):
+        raise ValueError(
+            f"poi={poi!r} has labels_ of shape {labels.shape}; expected one label for each of "
+            f"{n_samples} photos."
+        )
+    noise = np.flatnonzero(labels < 0)
+    labels[noise] = labels.max(initial=-1) + 1 + np.arange(len(noise))
+    return labels

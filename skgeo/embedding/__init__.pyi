@@ -1,0 +1,2 @@
+from ._dgae import DGAETransformer as DGAETransformer
+from ._marginal_fisher import MarginalFisherTransformer as MarginalFisherTransformer

@@ -1,0 +1,432 @@
+"""The deep geo-constrained auto-encoder as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._validation import Places, check_places
+from ..pairs import InconsistencyPairs
+from ._batches import PairGraph
+from ._evaluate import check_graph, evaluate_terms
+from ._fitting import PairGraphs, finetune, fit_network
+from ._replay import KnownPlaces, Memory, assign_labels, assign_places, join, remember
+from ._representation import BlockStatistics, first_block, represent
+from ._settings import CONSTRAINTS, Settings, resolve_settings
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Deep geo-constrained auto-encoder (DGAE).
+
+    An auto-encoder whose codes are pulled together for the same-area pairs P (same place,
+    different look) and pushed apart for the easy-confusing pairs Q (different place, same look).
+    Its output, the input and all hidden layers with equal weight, is what the nearest
+    neighbours are searched in.
+
+    Feed it vectors whose blocks are scaled (`BlockScaler`).
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(2000, 1000, 500)
+        Widths of the M encoder layers; the decoder mirrors them.
+    alpha : float, default=1.0
+        Weight of the same-area term, at least 0. The paper's own objective uses 0.2.
+    beta : float, default=1.0
+        Weight of the easy-confusing term, at least 0. The paper's own objective uses 0.1.
+        With ``alpha=beta=0`` this is a plain auto-encoder and ``y`` is not used.
+    gamma : float, default=1e-6
+        Weight of the sum of squared weights, biases excluded. The paper's 0.05 drives every
+        weight to zero.
+    objective : {"scale-free", "paper"}, default="scale-free"
+        "paper" is Eq. (4) to the letter, trained by Algorithm 1. "scale-free" divides the
+        reconstruction error by the variance of the input, compares codes that are centred and
+        of unit length, and bounds the easy-confusing term by a hinge.
+    pairs : InconsistencyPairs or None, default=None
+        Finds P and Q; a clone is fitted. None means ``InconsistencyPairs()``.
+    output : {"concat", "hidden", "code"}, default="concat"
+        The input and all hidden layers (sections 3 and 5 of the paper), the hidden layers, or
+        the last hidden layer (section 4.4). Each block is centred and divided by its
+        root-mean-square norm on the training photos.
+    activation : {"auto", "sigmoid", "tanh", "relu", "identity"}, default="auto"
+        Of the hidden layers: tanh, and sigmoid for "paper". Under "paper" the subtracted term
+        needs a bounded one.
+    output_activation : {"auto", "sigmoid", "tanh", "relu", "identity"}, default="auto"
+        Of the reconstruction: identity, and sigmoid for "paper" (Eq. 2), which can only
+        reconstruct inputs between 0 and 1.
+    margin : float, default=1.0
+        Squared distance between unit codes (0 to 4) beyond which an easy-confusing pair is
+        left alone. Scale-free objective only.
+    pair_weighting : {"auto", "pairs", "k"}, default="auto"
+        A pair counts 1 / (number of pairs), or 1 / (N k) as in Eq. (4), which weakens the term
+        where POIs have fewer than k photos. "auto": "pairs", and "k" for "paper".
+    pretrain_epochs : int or "auto", default="auto"
+        Epochs of greedy pre-training of each layer: 8, and 0 for "paper".
+    max_epochs : int, default=25
+        Epochs of training at most (T of Algorithm 1).
+    batch_size : int, "full" or "auto", default="auto"
+        Anchors in a step: 128, and "full" (all photos and all pairs in one step) for "paper".
+    n_partners : int, default=1
+        Partners sampled from P, and from Q, for each anchor and step. The gradient is unbiased
+        for any number.
+    learning_rate : float or "auto", default="auto"
+        Peak of a one-cycle schedule of Adam, 1e-3; for "paper" the first rate of gradient
+        descent, 0.1, multiplied by 0.95 after each step.
+    tol : float, None or "auto", default="auto"
+        Stop when the objective changes by less from one epoch to the next (epsilon of
+        Algorithm 1): None (never), and 1e-6 for "paper".
+    early_stopping : bool or "auto", default="auto"
+        Hold out a part of the photos, score the network on it after each epoch and keep the
+        best weights: True, and False for "paper". Whole POIs are held out where ``y`` holds
+        locations (a part of each area where it holds labels, single rows for the plain
+        auto-encoder). The score is the mean logarithm of the 1-NN error, the share of correct
+        areas, or the reconstruction. Fewer than 50 photos are all used for training.
+    validation_fraction : float, default=0.1
+        Share of the photos to hold out.
+    n_iter_no_change : int, default=5
+        Epochs without a better score after which training stops.
+    replay_size : int or None, default=2000
+        Training photos remembered for `partial_fit`; None means all.
+    finetune_epochs : int, default=5
+        Epochs over the new photos in `partial_fit`.
+    device : str, default="cpu"
+        Torch device used in `fit` and `transform`. The fitted network is kept in main memory
+        and loads where there is no such device; `transform` then runs on the CPU.
+    callbacks : list of (str, skorch callback) or None, default=None
+        Passed to skorch during the main phase of training.
+    random_state : int, RandomState instance or None, default=None
+        Drives initial weights, batches, partners and the held-out part.
+    verbose : int, default=0
+        Above 0: a progress bar with the losses.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained network, on the CPU.
+    pairs_ : InconsistencyPairs or None
+        The fitted pairs; None for the plain auto-encoder.
+    history_ : list of dict
+        For each epoch: phase, epoch, "reconstruction", "same_area", "easy_confusing",
+        "weight_decay" (unweighted), "total", learning_rate, seconds and, with early stopping,
+        validation_score.
+    n_iter_ : int
+        Epochs of the main phase.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    See Also
+    --------
+    MarginalFisherTransformer : The linear layer of the same pair terms, in closed form.
+
+    References
+    ----------
+    .. [1] S. Jiang, Y. Kong, Y. Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS
+       Estimation", IEEE Trans. Big Data, 2017, Eqs. (1) to (10) and Algorithm 1.
+
+    Examples
+    --------
+    >>> from skgeo.datasets import make_geo_world
+    >>> from skgeo.embedding import DGAETransformer
+    >>> world = make_geo_world(random_state=0)
+    >>> dgae = DGAETransformer((32, 16), max_epochs=2, pretrain_epochs=1, random_state=0)
+    >>> Z = dgae.fit_transform(world.data, world.coordinates)
+    >>> Z.shape[1] == world.data.shape[1] + 32 + 16
+    True
+    >>> sorted(dgae.history_[-1])[:3]
+    ['easy_confusing', 'epoch', 'learning_rate']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (2000, 1000, 500),
+        *,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: float = 1e-6,
+        objective: str = "scale-free",
+        pairs: Any = None,
+        output: str = "concat",
+        activation: str = "auto",
+        output_activation: str = "auto",
+        margin: float = 1.0,
+        pair_weighting: str = "auto",
+        pretrain_epochs: int | str = "auto",
+        max_epochs: int = 25,
+        batch_size: int | str = "auto",
+        n_partners: int = 1,
+        learning_rate: float | str = "auto",
+        tol: float | str | None = "auto",
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        replay_size: int | None = 2000,
+        finetune_epochs: int = 5,
+        device: str = "cpu",
+        callbacks: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.objective = objective
+        self.pairs = pairs
+        self.output = output
+        self.activation = activation
+        self.output_activation = output_activation
+        self.margin = margin
+        self.pair_weighting = pair_weighting
+        self.pretrain_epochs = pretrain_epochs
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.n_partners = n_partners
+        self.learning_rate = learning_rate
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.replay_size = replay_size
+        self.finetune_epochs = finetune_epochs
+        self.device = device
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _settings(self) -> Settings:
+        self._validate_params()
+        return resolve_settings(self)
+
+    def _pair_k(self) -> tuple[int, int]:
+        pairs = InconsistencyPairs() if self.pairs is None else self.pairs
+        return int(pairs.k1), int(pairs.k2)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the pairs and train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors of the training photos; used as float32.
+        y : array-like of shape (n_samples, 2) or (n_samples,), or None
+            Locations in degrees, or labels of known areas. None trains the plain auto-encoder.
+
+        Returns
+        -------
+        self
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or ``y`` is out of range, or the device cannot be used.
+        FloatingPointError
+            If training diverges.
+        """
+        settings = self._settings()
+        X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
+        places = None if y is None else check_places(y, n_samples=len(X))
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        rng = np.random.default_rng(seed)
+        pairs = graphs = labels = coordinates = None
+        if places is not None and settings.geo_constrained:
+            pairs = InconsistencyPairs() if self.pairs is None else clone(self.pairs)
+            pairs.fit(X, y)
+            graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, *self._pair_k())
+            labels = np.asarray(pairs.labels_, dtype=np.intp)
+            coordinates = places.coordinates
+        self.module_, self._variance, self.history_ = fit_network(
+            X, graphs, labels, coordinates, settings, seed, rng
+        )
+        self.pairs_ = pairs
+        self.n_iter_ = sum(row["phase"] == "train" for row in self.history_)
+        self._statistics = BlockStatistics(self.module_, X)
+        self._classes = None if places is None or pairs is None else places.classes
+        self._centres = getattr(getattr(pairs, "poi_", None), "cluster_centers_", None)
+        seen = Memory(X, labels, coordinates, len(X))
+        self._memory = remember(None, seen, self.replay_size, rng)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Let new photos join, between two full trainings (section 4.6 of the paper).
+
+        Each new photo is assigned to the POI of its location, or opens a new one; its rows and
+        columns of P and Q are computed against the photos remembered and the other new ones;
+        and the network takes gradient steps on the new photos and as many remembered ones,
+        which keeps it from forgetting. The first call is `fit`.
+
+        The network changes: encode the gallery again. The normalisation of the output blocks
+        stays that of `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors of the new photos.
+        y : array-like of shape (n_samples, 2) or (n_samples,), or None
+            As in `fit`.
+
+        Returns
+        -------
+        self
+            The transformer.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is of another kind than in `fit`, or the POIs of `pairs` have no centres
+            and bandwidth to assign a new photo by.
+        """
+        if not hasattr(self, "module_"):
+            return self.fit(X, y)
+        settings = self._settings()
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        rng = np.random.default_rng([seed, self._memory.n_seen])
+        new = Memory(X, None, None, len(X))
+        if self.pairs_ is not None:
+            if y is None:
+                raise ValueError("y is None, but the network was trained with places: pass them.")
+            new = self._assign(X, check_places(y, n_samples=len(X)))
+        union = join(self._memory, new)
+        graphs = None
+        if self.pairs_ is not None and len(union.X) > 1:
+            pairs = clone(self.pairs_).set_params(memory=None)
+            if union.coordinates is None:
+                pairs.fit(union.X, union.labels)
+            else:
+                pairs.set_params(poi=KnownPlaces(union.labels)).fit(union.X, union.coordinates)
+            graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, *self._pair_k())
+        n_old = len(self._memory.X)
+        replayed = rng.permutation(n_old)[: len(X)]
+        self.history_ = self.history_ + finetune(
+            self.module_,
+            union.X,
+            np.concatenate([replayed, np.arange(n_old, len(union.X))]),
+            graphs,
+            self._statistics.means[-1],
+            self._variance,
+            settings,
+            rng,
+        )
+        self._memory = remember(self._memory, new, self.replay_size, rng)
+        return self
+
+    def _assign(self, X: Float32Array, places: Places) -> Memory:
+        """Number the places of new photos as in `fit`."""
+        if (places.labels is None) != (self._memory.coordinates is not None):
+            kinds = ("labels", "locations")
+            fitted = kinds[self._memory.coordinates is not None]
+            raise ValueError(
+                f"y holds {kinds[places.labels is None]}, but the network was fitted on {fitted}."
+            )
+        if places.labels is not None:
+            assert places.classes is not None
+            assert self._classes is not None
+            labels, self._classes = assign_labels(places.labels, places.classes, self._classes)
+            return Memory(X, labels, None, len(X))
+        assert self.pairs_ is not None
+        poi = self.pairs_.poi_
+        if self._centres is None or not hasattr(poi, "bandwidth"):
+            raise ValueError(
+                f"partial_fit needs POIs with `cluster_centers_` and a `bandwidth` to assign new "
+                f"photos by; {type(poi).__name__} has none. Use POIMeanShift, or labels as y."
+            )
+        assert places.coordinates is not None
+        labels, self._centres = assign_places(places.coordinates, self._centres, poi)
+        return Memory(X, labels, places.coordinates, len(X))
+
+    def transform(self, X: Any) -> Float32Array:
+        """Encode photos.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors with the columns seen in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out), float32
+            The blocks that ``output`` names, side by side. A row has the same bits whether it
+            is transformed alone or with others.
+        """
+        check_is_fitted(self, "module_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        network = self.module_
+        if not self.device.startswith("cpu"):
+            # Trained elsewhere, perhaps: where the device is missing the CPU gives the answer.
+            with contextlib.suppress(RuntimeError, AssertionError):
+                network = copy.deepcopy(network).to(self.device)
+        return represent(network, self._statistics, X, self.output)
+
+    def objective_terms(
+        self, X: Any, same_area: Any = None, easy_confusing: Any = None
+    ) -> dict[str, float]:
+        """Objective of the fitted network on any data, from all pairs, in float64.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors.
+        same_area, easy_confusing : sparse array of shape (n_samples, n_samples) or None
+            P and Q over the rows of ``X``; a non-zero entry is a pair. None: no pairs.
+
+        Returns
+        -------
+        dict
+            The unweighted terms "reconstruction", "same_area", "easy_confusing" and
+            "weight_decay", and "total", their sum weighted by 1, alpha, beta and gamma. Under
+            objective="paper" the easy-confusing term is the mean squared distance that Eq. (4)
+            subtracts; under "scale-free" it is the hinge, which is added.
+        """
+        check_is_fitted(self, "module_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        graphs = [
+            check_graph(graph, len(X), name)
+            for graph, name in ((same_area, "same_area"), (easy_confusing, "easy_confusing"))
+        ]
+        by_k = self._settings().pair_weighting == "k"
+        units = [
+            0.0 if graph is None else PairGraph(graph, k if by_k else None).unit
+            for graph, k in zip(graphs, self._pair_k(), strict=True)
+        ]
+        scale_free = self.objective == "scale-free"
+        terms = evaluate_terms(
+            self.module_,
+            X,
+            graphs[0],
+            graphs[1],
+            scale_free=scale_free,
+            variance=self._variance,
+            centre=self._statistics.means[-1],
+            margin=float(self.margin),
+            units=(units[0], units[1]),
+        )
+        sign = 1.0 if scale_free else -1.0
+        terms["total"] = (
+            terms["reconstruction"]
+            + self.alpha * terms["same_area"]
+            + sign * self.beta * terms["easy_confusing"]
+            + self.gamma * terms["weight_decay"]
+        )
+        return terms
+
+    @property
+    def _n_features_out(self) -> int:
+        sizes = self.module_.layer_sizes
+        return int(sum(sizes[first_block(self.output, len(sizes) - 1) :]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,143 @@
+"""What a fitted network remembers of its training photos, so that new ones can join them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+
+from .._geodesy import great_circle_km, to_unit_vectors
+
+IntArray = npt.NDArray[np.intp]
+
+
+class Memory(NamedTuple):
+    """A uniform sample of the photos seen: rows, labels, coordinates, and how many were seen."""
+
+    X: npt.NDArray[np.float32]
+    labels: IntArray | None
+    coordinates: npt.NDArray[np.float64] | None
+    n_seen: int
+
+    def take(self, rows: IntArray) -> Memory:
+        """Some of the rows, as a memory of the same photos seen."""
+        return Memory(
+            np.ascontiguousarray(self.X[rows]),
+            None if self.labels is None else self.labels[rows],
+            None if self.coordinates is None else self.coordinates[rows],
+            self.n_seen,
+        )
+
+
+def join(old: Memory, new: Memory) -> Memory:
+    """Old rows first, then new ones."""
+
+    def both(a: Any, b: Any) -> Any:
+        return None if a is None or b is None else np.concatenate([a, b])
+
+    return Memory(
+        np.concatenate([old.X, new.X]),
+        both(old.labels, new.labels),
+        both(old.coordinates, new.coordinates),
+        old.n_seen + new.n_seen,
+    )
+
+
+def remember(old: Memory | None, new: Memory, size: int | None, rng: np.random.Generator) -> Memory:
+    """Uniform sample, of at most ``size`` rows (None: all), of all photos seen so far."""
+    if old is None:
+        size = len(new.X) if size is None else min(size, len(new.X))
+        return new.take(np.sort(rng.permutation(len(new.X))[:size]))
+    joined = join(old, new)
+    if size is None or size >= joined.n_seen:
+        return joined
+    size = min(size, len(joined.X))
+    # How many of a uniform sample of everything seen come from the new photos.
+    from_new = int(rng.hypergeometric(new.n_seen, old.n_seen, size))
+    from_new = min(max(from_new, size - len(old.X)), len(new.X))
+    rows = np.concatenate(
+        [
+            rng.permutation(len(old.X))[: size - from_new],
+            len(old.X) + rng.permutation(len(new.X))[:from_new],
+        ]
+    )
+    return joined.take(np.sort(rows))
+
+
+class KnownPlaces(ClusterMixin, BaseEstimator):
+    """A clusterer that answers with the labels it was given: for POIs that are known already."""
+
+    def __init__(self, labels: Any = None) -> None:
+        self.labels = labels
+
+    def fit(self, X: Any, y: Any = None) -> KnownPlaces:
+        """Answer with the known labels."""
+        self.labels_ = np.asarray(self.labels)
+        return self
+
+
+def assign_labels(
+    labels: IntArray, classes: npt.NDArray[Any], known: npt.NDArray[Any]
+) -> tuple[IntArray, npt.NDArray[Any]]:
+    """Number area labels as they were numbered before; new ones are appended.
+
+    Parameters
+    ----------
+    labels, classes : ndarray
+        Labels of the new photos by number, and what each number stands for.
+    known : ndarray
+        What the numbers stood for so far.
+
+    Returns
+    -------
+    labels, known : ndarray
+        The labels in the numbering of ``known``, and ``known`` with the new areas.
+    """
+    number = {label: i for i, label in enumerate(known.tolist())}
+    for label in classes.tolist():
+        number.setdefault(label, len(number))
+    mapped = np.array([number[label] for label in classes.tolist()], dtype=np.intp)
+    return mapped[labels], np.array(list(number))
+
+
+def assign_places(
+    coordinates: npt.NDArray[np.float64], centres: npt.NDArray[np.float64], poi: Any
+) -> tuple[IntArray, npt.NDArray[np.float64]]:
+    """POIs of new photos: those of their locations, or new ones (section 4.6 of the paper).
+
+    A photo within the bandwidth of a POI's centre belongs to the nearest. The others are
+    clustered among themselves, by a clone of the same clusterer, into new POIs.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n, 2)
+        Locations of the new photos in degrees.
+    centres : ndarray of shape (n_pois, 2)
+        Centres of the POIs known so far.
+    poi : estimator
+        The fitted clusterer, with a ``bandwidth`` and, for kilometres, metric "haversine".
+
+    Returns
+    -------
+    labels : ndarray of int
+        POI of each new photo; numbers from ``n_pois`` on are new POIs.
+    centres : ndarray
+        Centres of all POIs, new ones appended.
+    """
+    spherical = getattr(poi, "metric", "euclidean") == "haversine"
+    tree = cKDTree(to_unit_vectors(centres) if spherical else centres)
+    _, labels = tree.query(to_unit_vectors(coordinates) if spherical else coordinates)
+    labels = np.asarray(labels, dtype=np.intp)
+    if spherical:
+        distance = great_circle_km(coordinates, centres[labels])
+    else:
+        distance = np.linalg.norm(coordinates - centres[labels], axis=1)
+    far = distance > poi.bandwidth
+    if far.any():
+        fresh = clone(poi).fit(coordinates[far])
+        labels[far] = len(centres) + fresh.labels_
+        centres = np.concatenate([centres, fresh.cluster_centers_])
+    return labels, centres

@@ -1,0 +1,104 @@
+"""The held-out part: places never in both parts, and a score that is the real 1-NN error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from skgeo._geodesy import great_circle_km
+from skgeo.embedding._holdout import (
+    GeographicScore,
+    ReconstructionScore,
+    split_by_place,
+    split_within_areas,
+)
+from skgeo.embedding._network import AutoEncoder
+from skgeo.embedding._representation import BlockStatistics, represent
+
+
+@pytest.mark.parametrize("n_places", [2, 5, 60])
+def test_a_place_is_never_in_both_parts(rng, n_places):
+    labels = rng.integers(n_places, size=200)
+    labels[:2] = [0, 1]
+    train, held = split_by_place(labels, 200, 0.2, rng)
+    assert set(labels[train]).isdisjoint(labels[held])
+    assert sorted([*train, *held]) == list(range(200))
+    assert len(train)
+    assert len(held)
+
+
+def test_a_single_place_is_kept_for_training(rng):
+    train, held = split_by_place(np.zeros(20, dtype=int), 20, 0.2, rng)
+    assert len(train) == 20
+    assert len(held) == 0
+
+
+def test_without_labels_rows_are_held_out_singly(rng):
+    train, held = split_by_place(None, 100, 0.1, rng)
+    assert len(held) == 10
+    assert len(train) == 90
+
+
+def test_within_areas_every_area_stays_in_training(rng):
+    labels = np.repeat(np.arange(30), rng.integers(1, 12, size=30))
+    train, held = split_within_areas(labels, 0.5, rng)
+    assert set(labels[train]) == set(labels)
+    assert sorted([*train, *held]) == list(range(len(labels)))
+    assert 0.2 < len(held) / len(labels) < 0.5
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return AutoEncoder([6, 4, 3], "tanh", "identity")
+
+
+@pytest.mark.parametrize("output", ["concat", "hidden", "code"])
+def test_the_score_is_that_of_the_ranking_which_transform_gives(rng, network, output):
+    X = rng.normal(size=(80, 6)).astype(np.float32)
+    coordinates = np.stack([rng.uniform(-80, 80, 80), rng.uniform(-180, 180, 80)], 1)
+    labels = rng.integers(5, size=80)
+    train, held = np.arange(60), np.arange(60, 80)
+    statistics = BlockStatistics(network, X[train])
+    Z = represent(network, statistics, X, output).astype(float)
+    distances = np.square(Z[held, None] - Z[None, train]).sum(axis=2)
+    nearest = train[distances.argmin(axis=1)]
+    kwargs = {"labels": labels, "output": output, "rng": rng}
+    score = GeographicScore(X, train, held, coordinates=coordinates, **kwargs)
+    errors = great_circle_km(coordinates[held], coordinates[nearest])
+    assert score(network) == pytest.approx(-np.mean(np.log(errors + 0.05)))
+    score = GeographicScore(X, train, held, coordinates=None, **kwargs)
+    assert score(network) == pytest.approx(np.mean(labels[held] == labels[nearest]))
+
+
+def test_reconstruction_score(rng, network):
+    X = rng.normal(size=(40, 6)).astype(np.float32)
+    held = np.arange(30, 40)
+    with torch.no_grad():
+        x = torch.from_numpy(X[held])
+        expected = (x - network.decode(network.hidden(x)[-1])).square().sum(1).mean().item()
+    assert ReconstructionScore(X, held, rng=rng)(network) == pytest.approx(-expected, rel=1e-5)
+
+
+def test_representation_normalises_each_block(rng, network):
+    X = rng.normal(size=(130, 6)).astype(np.float32) * 1000
+    Z = represent(network, BlockStatistics(network, X), X, "concat")
+    assert Z.shape == (130, 13)
+    for block in (Z[:, :6], Z[:, 6:10], Z[:, 10:]):
+        np.testing.assert_allclose(block.mean(axis=0), 0, atol=1e-4)
+        assert np.sqrt(np.square(block).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-4)
+    with torch.no_grad():
+        h1 = torch.tanh(network.encoder[0](torch.from_numpy(X)))
+    correlation = np.corrcoef(h1[:, 0].numpy(), Z[:, 6])[0, 1]
+    assert correlation == pytest.approx(1.0)
+
+
+def test_a_row_has_the_same_bits_alone_and_among_others(rng, network):
+    X = rng.normal(size=(130, 6)).astype(np.float32)
+    statistics = BlockStatistics(network, X)
+    together = represent(network, statistics, X, "concat")
+    alone = np.concatenate(
+        [represent(network, statistics, X[i : i + 1], "concat") for i in range(130)]
+    )
+    np.testing.assert_array_equal(together, alone)

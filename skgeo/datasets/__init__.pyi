@@ -8,3 +8,4 @@ from ._blue_marble import (
     split_disjoint_tiles as split_disjoint_tiles,
 )
 from ._geo_world import make_geo_world as make_geo_world
+from ._geotagged_photos import load_geotagged_photos as load_geotagged_photos

@@ -23,8 +23,11 @@ IndexArray = npt.NDArray[np.intp]
 # Blocks of queries by rows of the gallery: 8 MB of float64 for each thread.
 _QUERY_BLOCK = 256
 _GALLERY_BLOCK = 4096
-# Differences that are held at once when distances are computed directly: 16 MB of float64.
-_DIRECT_SIZE = 2**21
+# Differences that are held at once when distances are computed directly: 512 kB of float64, which
+# stay in the cache.
+_DIRECT_SIZE = 2**16
+# Columns whose float32 products are summed in float32: the fewer, the sharper the proof.
+_STRIP = 128
 # Above this number of columns a tree visits nearly every leaf and loses to the matrix product.
 _TREE_MAX_FEATURES = 15
 _TREE_MIN_SAMPLES = 1000
@@ -80,23 +83,36 @@ def nearest_neighbors(
     n_samples = len(gallery)
     # The spare candidates let rounding be told from rank without a second look at the gallery.
     n_candidates = min(n_samples, n_neighbors + max(16, n_neighbors // 8))
-    squares = None
-    if tree is None and n_candidates < n_samples:
-        squares = _squared_norms(gallery)
+    squares = _squared_norms(gallery) if tree is None and n_candidates < n_samples else None
+    precisions = [np.float64] if gallery.dtype == np.float64 else [np.float32, np.float64]
 
     def search(rows: slice) -> tuple[FloatArray, IndexArray]:
         block = queries[rows]
-        precision = np.finfo(np.float64)
         if n_candidates == n_samples:
-            candidates = np.broadcast_to(np.arange(n_samples), (len(block), n_samples))
-            border = np.full(len(block), np.inf)
-        elif squares is None:
+            everyone = np.broadcast_to(np.arange(n_samples), (len(block), n_samples))
+            squared, indices = _rank(block, gallery, everyone, n_neighbors)
+            return np.sqrt(squared), indices
+        squared = np.empty((len(block), n_neighbors))
+        indices = np.empty((len(block), n_neighbors), dtype=np.intp)
+        open_rows = np.arange(len(block))
+        if squares is None:
             distances, candidates = tree.query(block, k=n_candidates)
-            border = distances[:, -1] ** 2
+            squared[:], indices[:] = _rank(block, gallery, candidates, n_neighbors)
+            proven = _prove(block, squared[:, -1], distances[:, -1] ** 2, np.finfo(np.float64))
+            open_rows = open_rows[~proven]
         else:
-            border, candidates = _propose(block, gallery, squares, n_candidates)
-            precision = np.finfo(gallery.dtype)
-        return _settle(block, gallery, candidates, border, precision, n_neighbors)
+            for precision in precisions:
+                part = block[open_rows]
+                border, candidates = _propose(part, gallery, squares, n_candidates, precision)
+                found, who = _rank(part, gallery, candidates, n_neighbors)
+                squared[open_rows], indices[open_rows] = found, who
+                proven = _prove(part, found[:, -1], border, np.finfo(precision))
+                open_rows = open_rows[~proven]
+                if not len(open_rows):
+                    break
+        for row in open_rows:
+            squared[row], indices[row] = _scan(block[row], gallery, n_neighbors)
+        return np.sqrt(squared), indices
 
     results = map_blocks(search, len(queries), _QUERY_BLOCK, n_jobs)
     return (
@@ -120,92 +136,98 @@ def _propose(
     gallery: npt.NDArray[Any],
     squares: FloatArray,
     n_candidates: int,
+    precision: Any,
 ) -> tuple[FloatArray, IndexArray]:
     """Pick the smallest rounded squared distances; also say below which nobody was left out."""
-    dtype = gallery.dtype
+    best = np.empty((len(queries), 0))
+    who = np.empty((len(queries), 0), dtype=np.intp)
+    # What overflows becomes inf or NaN, and the proof fails.
     with np.errstate(over="ignore", invalid="ignore"):
-        # Values too large for float32 become inf or NaN here and fail the proof later on.
-        left = queries.astype(dtype, copy=False)
-        own = _squared_norms(queries).astype(dtype)[:, None]
-        right = squares.astype(dtype)
-        best = np.empty((len(queries), 0), dtype=dtype)
-        who = np.empty((len(queries), 0), dtype=np.intp)
+        left = (-2.0 * queries).astype(precision)
         for start in range(0, len(gallery), _GALLERY_BLOCK):
-            stop = min(start + _GALLERY_BLOCK, len(gallery))
-            rounded = left @ gallery[start:stop].T
-            rounded *= -2
-            rounded += own
-            rounded += right[start:stop]
-            indices = np.broadcast_to(np.arange(start, stop), rounded.shape)
-            if stop - start > n_candidates:
-                rounded, indices = _smallest(rounded, indices, n_candidates)
+            rows = gallery[start : start + _GALLERY_BLOCK].astype(precision, copy=False)
+            rounded = _products(left, rows)
+            rounded += squares[start : start + _GALLERY_BLOCK]
+            if best.shape[1] < n_candidates:
+                indices = np.broadcast_to(np.arange(start, start + len(rows)), rounded.shape)
+            else:
+                # Few can still enter: they are gathered into narrow tables, padded with inf.
+                row, column = np.nonzero(rounded < best.max(axis=1)[:, None])
+                hits = np.bincount(row, minlength=len(queries))
+                slot = np.arange(len(row)) - (np.cumsum(hits) - hits)[row]
+                narrow = np.full((len(queries), int(hits.max(initial=0))), np.inf)
+                indices = np.zeros(narrow.shape, dtype=np.intp)
+                narrow[row, slot] = rounded[row, column]
+                indices[row, slot] = start + column
+                rounded = narrow
             best = np.concatenate([best, rounded], axis=1)
             who = np.concatenate([who, indices], axis=1)
             if best.shape[1] > n_candidates:
-                best, who = _smallest(best, who, n_candidates)
-    return best.max(axis=1).astype(np.float64), who
+                chosen = np.argpartition(best, n_candidates - 1, axis=1)[:, :n_candidates]
+                best = np.take_along_axis(best, chosen, axis=1)
+                who = np.take_along_axis(who, chosen, axis=1)
+        return best.max(axis=1) + _squared_norms(queries), who
 
 
-def _smallest(
-    values: npt.NDArray[Any], indices: npt.NDArray[np.intp], n: int
-) -> tuple[npt.NDArray[Any], IndexArray]:
-    chosen = np.argpartition(values, n - 1, axis=1)[:, :n]
-    return np.take_along_axis(values, chosen, axis=1), np.take_along_axis(indices, chosen, axis=1)
+def _products(left: npt.NDArray[Any], rows: npt.NDArray[Any]) -> FloatArray:
+    """Inner products in float64; those of float32 are summed in float64 strip by strip."""
+    if left.dtype == np.float64:
+        product: FloatArray = left @ rows.T
+        return product
+    product = np.zeros((len(left), len(rows)))
+    for start in range(0, left.shape[1], _STRIP):
+        strip = slice(start, start + _STRIP)
+        product += left[:, strip] @ rows[:, strip].T
+    return product
 
 
-def _settle(
+def _prove(
+    queries: npt.NDArray[Any], last: FloatArray, border: FloatArray, precision: Any
+) -> npt.NDArray[np.bool_]:
+    """For which queries nobody beyond the border can be as near as the last neighbour.
+
+    Whoever is as near has norm <= |q| + d. If nothing of that size overflows, the rounded squared
+    distance of such a row is wrong by no more than the error below, and lies within the border.
+    """
+    n_features = queries.shape[1]
+    squares = _squared_norms(queries)
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = (np.sqrt(squares) + np.sqrt(last)) ** 2
+        unit = 2.0 * (n_features + 8) * np.finfo(np.float64).eps
+        if precision.dtype == np.float32:
+            unit += 2.0 * (min(_STRIP, n_features) + 8) * float(precision.eps)
+        proven: npt.NDArray[np.bool_] = border > last + unit * (squares + largest)
+        return proven & (largest < float(precision.max) / 8.0)
+
+
+def _rank(
     queries: npt.NDArray[Any],
     gallery: npt.NDArray[Any],
     candidates: IndexArray,
-    border: FloatArray,
-    precision: Any,
     n_neighbors: int,
 ) -> tuple[FloatArray, IndexArray]:
-    """Rank the candidates by their true distances, and prove that they are the right ones."""
-    exact = queries.astype(np.float64, copy=False)
+    """Sort the candidates by (squared distance, index); distances from differences, in float64."""
     candidates = np.sort(candidates, axis=1)
-    squared = _direct(exact, gallery, candidates)
+    width = candidates.shape[1]
+    exact = queries.astype(np.float64, copy=False)
+    rows = candidates.ravel()
+    squared = np.empty(len(rows))
+    step = max(1, _DIRECT_SIZE // max(1, gallery.shape[1]))
+    for start in range(0, len(rows), step):
+        part = np.arange(start, min(start + step, len(rows)))
+        difference = gallery[rows[part]] - exact[part // width]
+        squared[part] = np.einsum("ij,ij->i", difference, difference)
+    table = squared.reshape(candidates.shape)
     # Stable, over candidates in ascending order: equal distances keep the order of the index.
-    order = np.argsort(squared, axis=1, kind="stable")[:, :n_neighbors]
-    indices = np.take_along_axis(candidates, order, axis=1)
-    squared = np.take_along_axis(squared, order, axis=1)
-
-    # Whoever is as near as the last neighbour has norm <= |q| + d. If nothing of that size
-    # overflows, the rounded squared distance of such a row is wrong by no more than this error, so
-    # that it cannot lie beyond the border.
-    last = squared[:, -1]
-    norm = np.sqrt(_squared_norms(queries))
-    with np.errstate(over="ignore", invalid="ignore"):
-        largest = (norm + np.sqrt(last)) ** 2
-        unit = float(precision.eps) * 2.0 * (queries.shape[1] + 8)
-        proven = border > last + unit * (norm**2 + largest)
-        proven &= largest < float(precision.max) / 8.0
-    if candidates.shape[1] < len(gallery):
-        for row in np.flatnonzero(~proven):
-            squared[row], indices[row] = _scan(exact[row], gallery, n_neighbors)
-    return np.sqrt(squared), indices
-
-
-def _direct(queries: FloatArray, gallery: npt.NDArray[Any], indices: IndexArray) -> FloatArray:
-    """Squared distances (n_queries, m) from the differences, in float64."""
-    n_features = gallery.shape[1]
-    width = indices.shape[1]
-    step = max(1, _DIRECT_SIZE // max(1, width * n_features))
-    squared = np.empty(indices.shape)
-    for start in range(0, len(queries), step):
-        rows = indices[start : start + step]
-        difference = gallery[rows.ravel()].astype(np.float64, copy=False)
-        difference -= np.repeat(queries[start : start + step], width, axis=0)
-        squared[start : start + step] = np.einsum("ij,ij->i", difference, difference).reshape(
-            rows.shape
-        )
-    return squared
+    order = np.argsort(table, axis=1, kind="stable")[:, :n_neighbors]
+    return np.take_along_axis(table, order, axis=1), np.take_along_axis(candidates, order, axis=1)
 
 
 def _scan(
-    query: FloatArray, gallery: npt.NDArray[Any], n_neighbors: int
+    query: npt.NDArray[Any], gallery: npt.NDArray[Any], n_neighbors: int
 ) -> tuple[FloatArray, IndexArray]:
     """Compare one query with every row of the gallery, in float64."""
+    query = query.astype(np.float64)
     step = max(1, _DIRECT_SIZE // max(1, gallery.shape[1]))
     squared = np.empty(len(gallery))
     for start in range(0, len(gallery), step):

@@ -357,8 +357,8 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Returns
         -------
         ndarray of shape (n_samples, n_features_out), float32
-            The blocks that ``output`` names, side by side. A row has the same bits whether it
-            is transformed alone or with others.
+            The blocks that ``output`` names, side by side. On the CPU they are computed in
+            float64 and rounded once, so that a row does not depend on the others.
         """
         check_is_fitted(self, "module_")
         X = validate_data(self, X, dtype=np.float32, reset=False)

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ._holdout import reconstruction_error
 from ._network import AutoEncoder
-from ._representation import encode
+from ._representation import encode, precise
 
 #: Pairs whose differences are formed at a time.
 _CHUNK = 4096
@@ -70,6 +70,7 @@ def evaluate_terms(
     dict
         "reconstruction", "same_area", "easy_confusing", "weight_decay".
     """
+    network = precise(network)
     error = reconstruction_error(network, X)
     codes = np.concatenate([layers[-1] for _, layers in encode(network, X)]).astype(np.float64)
     if scale_free:

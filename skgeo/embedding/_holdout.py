@@ -134,13 +134,12 @@ class ReconstructionScore:
 def reconstruction_error(module: nn.Module, X: npt.NDArray[Any]) -> float:
     """Mean squared norm of x - g(f(x)), in the units of the network."""
     assert isinstance(module, AutoEncoder)
-    device = module.shift.device
     total = 0.0
     module.eval()
     for start in range(0, len(X), 1024):
-        block = np.ascontiguousarray(X[start : start + 1024], dtype=np.float32)
+        block = np.array(X[start : start + 1024], order="C")
         with torch.inference_mode():
-            rows = torch.from_numpy(block).to(device)
+            rows = torch.from_numpy(block).to(module.shift)
             x, x_hat, _ = module(rows, len(rows))
             total += float((x - x_hat).double().square().sum())
     return total / len(X)

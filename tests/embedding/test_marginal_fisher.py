@@ -70,7 +70,7 @@ def test_fewer_components_are_a_prefix(world):
     X, y = world.data[:300], world.coordinates[:300]
     all_of_them = MarginalFisherTransformer(normalize=None).fit(X, y)
     some = MarginalFisherTransformer(normalize=None, n_components=3).fit(X, y)
-    np.testing.assert_allclose(some.transform(X), all_of_them.transform(X)[:, :3], rtol=1e-6)
+    np.testing.assert_allclose(some.transform(X), all_of_them.transform(X)[:, :3], atol=1e-4)
     assert list(some.get_feature_names_out()) == [f"marginalfishertransformer{i}" for i in range(3)]
 
 

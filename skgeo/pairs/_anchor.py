@@ -11,20 +11,13 @@ from threadpoolctl import threadpool_limits
 
 from .._geodesy import from_unit_vectors, to_unit_vectors
 from ._exact import area_numbers, far_mask, other_area_mask, same_area_neighbors
-from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
-from ._search import (
-    FloatArray,
-    Frame,
-    IndexArray,
-    Mask,
-    make_frame,
-    masked_neighbors,
-    working_bytes,
-)
+from ._graph import NeighborRows, PairGraph, no_rows, reorder_rows, stack_rows
+from ._points import FloatArray, IndexArray, Points, make_frame, working_bytes
+from ._search import Mask, masked_neighbors
 from ._visual_clusters import Anchors, find_anchors
 
-#: Photos searched together: enough to make matrix products of it, few enough to be alike.
-_FEWEST_TOGETHER, _MOST_TOGETHER = 8, 64
+#: Bounds on photos that are searched together: how many, and how many times the anchors of one.
+_MOST_TOGETHER, _MOST_UNION = 64, 4
 
 
 def anchor_pairs(
@@ -99,25 +92,22 @@ def anchor_pairs(
     """
     labels = area_numbers(labels)
     frame = make_frame(X, working_memory=working_memory)
-    same = same_area_neighbors(
-        X, labels, k1, frame=frame, working_memory=working_memory, n_jobs=n_jobs
-    )
+    points = Points(X, frame, working_memory=working_memory)
+    same = same_area_neighbors(points, labels, k1, working_memory=working_memory, n_jobs=n_jobs)
     anchors = find_anchors(X, labels, bandwidth, seed=seed, n_jobs=n_jobs)
     (nearest_anchors,) = masked_neighbors(
-        X,
-        anchors.centroids,
+        points,
+        Points(anchors.centroids, frame, working_memory=working_memory),
         [(k3, _anchor_mask(labels, anchors, coordinates, min_distance_km))],
-        frame=frame,
         working_memory=working_memory,
         n_jobs=n_jobs,
     )
     other = _among_members(
-        X,
+        points,
         anchors,
         nearest_anchors,
         k2,
         allowed=other_area_mask(labels, coordinates, min_distance_km),
-        frame=frame,
         working_memory=working_memory,
         n_jobs=n_jobs,
     )
@@ -147,35 +137,29 @@ def _anchor_mask(
 
 
 def _among_members(
-    X: npt.NDArray[Any],
+    points: Points,
     anchors: Anchors,
     nearest_anchors: NeighborRows,
     k: int,
     *,
     allowed: Mask,
-    frame: Frame,
     working_memory: float | None,
     n_jobs: int | None,
 ) -> NeighborRows:
     """Find the k nearest photos among the members of the nearest anchors of each photo."""
     order = np.argsort(anchors.cluster_of_photo, kind="stable").astype(np.int64)
     sizes = np.bincount(anchors.cluster_of_photo, minlength=len(anchors.area))
-    ends = np.cumsum(sizes)
-    members = np.split(order, ends[:-1])
+    members = np.split(order, np.cumsum(sizes)[:-1])
     threads = effective_n_jobs(n_jobs)
+    chosen = np.split(nearest_anchors.indices, nearest_anchors.indptr[1:-1])
 
     def search(ids: IndexArray) -> NeighborRows:
-        chosen = [
-            nearest_anchors.indices[nearest_anchors.indptr[s] : nearest_anchors.indptr[s + 1]]
-            for s in ids
-        ]
-        union, position = np.unique(np.concatenate(chosen), return_inverse=True)
+        lengths = [len(chosen[s]) for s in ids]
+        union, position = np.unique(np.concatenate([chosen[s] for s in ids]), return_inverse=True)
         if not len(union):
-            return NeighborRows(
-                np.zeros(len(ids) + 1, np.int64), np.empty(0, np.int64), np.empty(0)
-            )
+            return no_rows(len(ids))
         of_photo = np.zeros((len(ids), len(union)), dtype=bool)
-        of_photo[np.repeat(np.arange(len(ids)), [len(c) for c in chosen]), position] = True
+        of_photo[np.repeat(np.arange(len(ids)), lengths), position] = True
         columns = np.sort(np.concatenate([members[c] for c in union]))
 
         def mask(rows: IndexArray, cols: IndexArray) -> npt.NDArray[np.bool_]:
@@ -185,10 +169,9 @@ def _among_members(
             return block
 
         (found,) = masked_neighbors(
-            X,
-            X,
+            points,
+            points,
             [(k, mask)],
-            frame=frame,
             rows=ids,
             columns=columns,
             working_memory=working_bytes(working_memory) / 2.0**20 / threads,
@@ -196,7 +179,7 @@ def _among_members(
         )
         return found
 
-    groups = [np.sort(group) for group in _alike(order, ends)]
+    groups = _alike(order, chosen)
     if threads == 1:
         parts = [search(ids) for ids in groups]
     else:
@@ -207,19 +190,22 @@ def _among_members(
     return reorder_rows(stack_rows(parts), np.concatenate(groups))
 
 
-def _alike(order: IndexArray, ends: IndexArray) -> list[IndexArray]:
-    """Photos in groups of one or few visual clusters: their nearest anchors are the same ones.
+def _alike(order: IndexArray, chosen: list[IndexArray]) -> list[IndexArray]:
+    """Cut ``order``, photo after photo, into groups that chose few different anchors together.
 
-    What a group has in common is read once for all of it.
+    The members of these anchors are read once for all of the group, but compared with all of
+    it, too.
     """
-    groups, begin = [], 0
-    for end in ends:
-        while end - begin >= _MOST_TOGETHER:
-            groups.append(order[begin : begin + _MOST_TOGETHER])
-            begin += _MOST_TOGETHER
-        if end - begin >= _FEWEST_TOGETHER:
-            groups.append(order[begin:end])
-            begin = int(end)
-    if begin < len(order):
-        groups.append(order[begin:])
+    groups: list[IndexArray] = []
+    begin, union = 0, set[int]()
+    for end, s in enumerate(order):
+        own = chosen[s].tolist()
+        larger = union.union(own)
+        if end > begin and (
+            end - begin >= _MOST_TOGETHER or len(larger) > max(_MOST_UNION * len(own), 1)
+        ):
+            groups.append(np.sort(order[begin:end]))
+            begin, larger = end, set(own)
+        union = larger
+    groups.append(np.sort(order[begin:]))
     return groups

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ._anchor import anchor_pairs
 from ._exact import exact_pairs
 from ._graph import PairGraph
-from ._search import FloatArray
+from ._points import FloatArray
 
 #: Up to so many photos ``method="auto"`` is exact: minutes on a small machine.
 AUTO_EXACT_MAX = 30_000

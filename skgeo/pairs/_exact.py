@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .._geodesy import km_to_chord, to_unit_vectors
 from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
-from ._search import FloatArray, Frame, IndexArray, Mask, make_frame, masked_neighbors
+from ._points import FloatArray, IndexArray, Points, make_frame
+from ._search import Mask, masked_neighbors
 
 
 def exact_pairs(
@@ -72,11 +73,12 @@ def exact_pairs(
     array([3, 3, 3, 0])
     """
     labels = area_numbers(labels)
+    frame = make_frame(X, working_memory=working_memory)
+    points = Points(X, frame, working_memory=working_memory)
     same, other = masked_neighbors(
-        X,
-        X,
+        points,
+        points,
         [(k1, same_area_mask(labels)), (k2, other_area_mask(labels, coordinates, min_distance_km))],
-        frame=make_frame(X, working_memory=working_memory),
         working_memory=working_memory,
         n_jobs=n_jobs,
     )
@@ -84,11 +86,10 @@ def exact_pairs(
 
 
 def same_area_neighbors(
-    X: npt.NDArray[Any],
+    points: Points,
     labels: npt.NDArray[Any],
     k: int,
     *,
-    frame: Frame,
     working_memory: float | None = None,
     n_jobs: int | None = None,
 ) -> NeighborRows:
@@ -100,10 +101,9 @@ def same_area_neighbors(
     for group in _groups(order, starts):
         ids = np.sort(group)
         (found,) = masked_neighbors(
-            X,
-            X,
+            points,
+            points,
             [(k, mask)],
-            frame=frame,
             rows=ids,
             columns=ids,
             working_memory=working_memory,

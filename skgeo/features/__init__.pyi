@@ -1,3 +1,4 @@
+from ._block_scaler import BlockScaler as BlockScaler
 from ._color import color_histogram as color_histogram
 from ._gist import gist as gist
 from ._line import find_line_segments as find_line_segments

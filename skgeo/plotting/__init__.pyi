@@ -1,0 +1,2 @@
+from ._error_curve import GeoErrorCurveDisplay as GeoErrorCurveDisplay
+from ._prediction_map import PredictionMapDisplay as PredictionMapDisplay

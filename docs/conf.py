@@ -23,16 +23,17 @@ version = ".".join(release.split(".")[:2])
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "offline_math",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "api_reference",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_ext", "_templates"]
+exclude_patterns = ["_build", "_ext", "_templates", "reference/generated/overview.rst"]
 root_doc = "index"
 language = "en"
-nitpicky = False
+# Quotes in types and code stay what they are.
+smartquotes = False
 # `Name` in single backticks, as docstrings have it: a link where there is something to link to.
 default_role = "py:obj"
 add_module_names = False
@@ -64,6 +65,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skgeo"
+html_math_renderer = "matplotlib"  # docs/_ext/offline_math.py
 html_static_path = ["_static"]
 html_css_files = ["skgeo.css"]
 html_show_sourcelink = False

@@ -46,12 +46,20 @@ def public_packages() -> list[str]:
     return [name for name in ORDER if name in found] + sorted(found - set(ORDER))
 
 
-def table(title: str, names: list[str]) -> list[str]:
-    """Write a section with an autosummary of names of the current module."""
+def table(names: list[str], *options: str) -> list[str]:
+    """Write an autosummary of names of the current module."""
     if not names:
         return []
-    rows = [f"   {name}" for name in names]
-    return [title, "-" * len(title), "", ".. autosummary::", "   :toctree: .", "", *rows, ""]
+    return [".. autosummary::", *(f"   {o}" for o in options), "", *(f"   {n}" for n in names), ""]
+
+
+def section(title: str, names: list[str]) -> list[str]:
+    """Write a section with a table whose names get pages of their own."""
+    return (
+        [title, "-" * len(title), "", *table(names, ":toctree: .", ":nosignatures:")]
+        if names
+        else []
+    )
 
 
 def constants(module: ModuleType, names: list[str]) -> list[str]:
@@ -104,10 +112,10 @@ def package_page(name: str) -> str:
     full = f"skgeo.{name}"
     module = importlib.import_module(full)
     classes, functions, others = sort(module, list(module.__all__))
-    lines = [full, "=" * len(full), "", inspect.cleandoc(module.__doc__ or ""), ""]
-    lines += [f".. currentmodule:: {full}", ""]
-    lines += table("Classes", classes)
-    lines += table("Functions", functions)
+    lines = [full, "=" * len(full), "", f".. py:module:: {full}", f".. currentmodule:: {full}", ""]
+    lines += [inspect.cleandoc(module.__doc__ or ""), ""]
+    lines += section("Classes", classes)
+    lines += section("Functions", functions)
     lines += constants(module, others)
     return "\n".join(lines)
 
@@ -118,13 +126,39 @@ def top_page(packages: list[str]) -> str:
     classes, functions, _ = sort(skgeo, list(skgeo.__all__))
     own = [name for name in classes + functions if name not in homes]
     also = [name for name in classes + functions if name in homes]
-    lines = ["skgeo", "=====", "", inspect.cleandoc(skgeo.__doc__ or ""), ""]
-    lines += [".. currentmodule:: skgeo", ""]
-    lines += table("Functions", own)
+    lines = ["skgeo", "=====", "", ".. py:module:: skgeo", ".. currentmodule:: skgeo", ""]
+    lines += [inspect.cleandoc(skgeo.__doc__ or ""), ""]
+    lines += section("Functions", own)
     lines += ["Also to be had from skgeo", "-------------------------", ""]
     lines += ["Each of these is the same object as in its package:", ""]
     lines += [f"- `~skgeo.{homes[name]}.{name}`" for name in also]
     return "\n".join([*lines, ""])
+
+
+def overview(packages: list[str]) -> str:
+    """Write what reference/index.rst includes: all names at a glance, and where their pages are."""
+    homes = {n for p in packages for n in importlib.import_module(f"skgeo.{p}").__all__}
+    lines = [".. toctree::", "   :hidden:", "", "   generated/skgeo"]
+    lines += [*(f"   generated/skgeo.{name}" for name in packages), ""]
+    for full in ["skgeo", *(f"skgeo.{name}" for name in packages)]:
+        module = importlib.import_module(full)
+        classes, functions, others = sort(module, list(module.__all__))
+        names = classes + functions + others
+        if full == "skgeo":
+            names = [name for name in names if name not in homes]
+        text = inspect.cleandoc(module.__doc__ or "").split("\n\n")[0]
+        lines += [
+            f"`{full}`",
+            "-" * (len(full) + 2),
+            "",
+            f".. currentmodule:: {full}",
+            "",
+            text,
+            "",
+        ]
+        lines += table([name for name in names if name not in others], ":nosignatures:")
+        lines += [f"- `{full}.{name}`" for name in others] + [""]
+    return "\n".join(lines)
 
 
 def write(path: Path, text: str) -> None:
@@ -139,12 +173,9 @@ def generate(app: Any, _config: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     packages = public_packages()
     write(folder / "skgeo.rst", top_page(packages))
-    rows = ["   skgeo <skgeo>"]
     for name in packages:
         write(folder / f"skgeo.{name}.rst", package_page(name))
-        rows.append(f"   skgeo.{name}")
-    contents = ["Packages", "========", "", ".. toctree::", "   :maxdepth: 1", "", *rows, ""]
-    write(folder / "packages.rst", "\n".join(contents))
+    write(folder / "overview.rst", overview(packages))
 
 
 def skip(_app: Any, _what: str, name: str, obj: Any, *_rest: Any) -> bool | None:

@@ -121,8 +121,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         How many dimensions to keep, largest eigenvalue first. None keeps all, which was best
         on every photo set that we measured.
     normalize : {"l2", "sqrt"} or None, default="l2"
-        Output z/|z| ("l2"), z/sqrt(|z|) ("sqrt", better where regions and countries matter
-        more than cities), or z.
+        Output ``z/|z|`` ("l2"), ``z/sqrt(|z|)`` ("sqrt", better where regions and countries
+        matter more than cities), or z.
     n_pca_components : int or None, default=500
         The vectors are first reduced to at most so many principal components (and never more
         than their rank). None keeps all.

@@ -180,13 +180,9 @@ def _among_members(
         return found
 
     groups = _alike(order, chosen)
-    if threads == 1:
-        parts = [search(ids) for ids in groups]
-    else:
-        with threadpool_limits(limits=1, user_api="blas"):
-            parts = Parallel(n_jobs=threads, prefer="threads")(
-                delayed(search)(ids) for ids in groups
-            )
+    # The products are too small for the threads of BLAS.
+    with threadpool_limits(limits=1, user_api="blas"):
+        parts = Parallel(n_jobs=threads, prefer="threads")(delayed(search)(ids) for ids in groups)
     return reorder_rows(stack_rows(parts), np.concatenate(groups))
 
 

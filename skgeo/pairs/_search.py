@@ -121,14 +121,14 @@ class _Search:
         """Search for the queries ``ids``."""
         a = np.float32(-2.0) * self.queries.take(ids)
         pools = [_Pool(self, ids, k) for k, _ in self.lists]
-        least_b = ((1.0 - self.error) * self.candidates.norms - _UNDERFLOW).astype(np.float32)
         store = np.empty(len(ids) * min(self.side, len(self.columns)), dtype=np.float32)
         for start in range(0, len(self.columns), self.side):
             columns = self.columns[start : start + self.side]
             # Least possible squared distances, see `error`, less what the row has in common.
             least = store[: len(ids) * len(columns)].reshape(len(ids), len(columns))
             np.matmul(a, self.candidates.take(columns).T, out=least)
-            least += least_b[columns]
+            least_b = (1.0 - self.error) * self.candidates.norms[columns] - _UNDERFLOW
+            least += least_b.astype(np.float32)
             for pool, (_, mask) in zip(pools, self.lists, strict=True):
                 pool.add(least, mask(ids, columns), columns)
         return [pool.finish() for pool in pools]

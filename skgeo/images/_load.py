@@ -77,9 +77,8 @@ def load_image(source: Any, *, min_side: int | None = None) -> RGBArray:
     if _is_missing(source):
         raise ImageError(f"there is no image: the value is {source!r}.")
     what = describe_source(source)
-    if isinstance(source, np.ndarray) or (
-        hasattr(source, "__array__") and not isinstance(source, Image.Image)
-    ):
+    # Strings of numpy and PIL images turn into arrays, too, but not into the pixels meant.
+    if hasattr(source, "__array__") and not isinstance(source, str | bytes | Image.Image):
         pixels = _from_array(np.asarray(source), what)
     else:
         with open_image(source) as image:

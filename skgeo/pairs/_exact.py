@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._geodesy import km_to_chord, to_unit_vectors
+from .._geodesy import EARTH_RADIUS_KM, km_to_chord, to_unit_vectors
 from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
 from ._points import FloatArray, IndexArray, Points, make_frame
 from ._search import Mask, masked_neighbors
@@ -166,7 +166,8 @@ def far_mask(
     if min_distance_km <= 0.0 or of_rows is None or of_columns is None:
         return None
     a, b = to_unit_vectors(of_rows), to_unit_vectors(of_columns)
-    least = float(km_to_chord(min_distance_km)) ** 2
+    reachable = min_distance_km <= np.pi * EARTH_RADIUS_KM
+    least = float(km_to_chord(min_distance_km)) ** 2 if reachable else np.inf
 
     def mask(rows: IndexArray, columns: IndexArray) -> npt.NDArray[np.bool_]:
         # Squared chords from differences: dot products cannot tell 1 m from 0.

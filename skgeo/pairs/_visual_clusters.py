@@ -102,7 +102,7 @@ def modes_from_distances(
 
     Every point is a seed, the radius is inclusive, a trajectory ends when the set of points
     under the kernel no longer changes, and ends within one radius of an end with more points
-    (or as many, and an earlier first point) are dropped.
+    (or as many, but earlier ones) are dropped.
 
     Parameters
     ----------
@@ -133,8 +133,7 @@ def modes_from_distances(
             break
         sets = _distinct_sets(moved[~stay])
     sets = _distinct_sets(np.concatenate(ended))
-    order = np.lexsort((sets.argmax(axis=1), -sets.sum(axis=1)))
-    sets = sets[order]
+    sets = sets[np.argsort(-sets.sum(axis=1), kind="stable")]
     to_points, to_means, weights = _means(sets, squared)
     between = to_means @ weights.T
     own = 0.5 * np.diagonal(between)
@@ -158,10 +157,13 @@ def _means(
 
 
 def _distinct_sets(sets: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Drop repeated rows: trajectories that have met are one from there on."""
-    packed = np.ascontiguousarray(np.packbits(sets, axis=1))
+    """Drop repeated rows: trajectories that have met are one from there on.
+
+    Sets come in the order of their first members, those that share it in that of the next.
+    """
+    packed = np.ascontiguousarray(np.packbits(~sets, axis=1))
     _, first = np.unique(packed.view(f"V{packed.shape[1]}")[:, 0], return_index=True)
-    return sets[np.sort(first)]
+    return sets[first]
 
 
 def _cluster_area(

@@ -43,7 +43,7 @@ def slow_mean_shift(
     mean: Callable[[np.ndarray], np.ndarray] = plane_mean,
     first_seed_breaks_ties: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Mean shift as on a blackboard, one seed at a time: centres, labels by mode, labels by nearest centre, steps."""
+    """Mean shift as on a blackboard: centres, labels by mode, labels by nearest centre, steps."""
     tolerance = 1e-3 * radius if tolerance is None else tolerance
     terminals, counts, longest = [], [], 0
     for seed in points:

@@ -1,0 +1,207 @@
+"""One graph for all k: how often it is computed, across fits, threads and processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+
+from skgeo.cluster import POIMeanShift
+from skgeo.pairs import InconsistencyPairs, _compute
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Every graph that is computed from now on: (method, k1, k2)."""
+    calls = []
+    compute = _compute.compute_pairs
+
+    def count(X, labels, coordinates, settings, k1, k2, n_jobs=None):
+        calls.append((settings.method, k1, k2))
+        return compute(X, labels, coordinates, settings, k1, k2, n_jobs)
+
+    monkeypatch.setattr(_compute, "compute_pairs", count)
+    return calls
+
+
+def _graphs_on_disk(folder: Path) -> int:
+    return len(list(folder.glob("joblib/skgeo/pairs/_compute/_pairs_at_level/*/output.pkl")))
+
+
+def _assert_equal(a: InconsistencyPairs, b: InconsistencyPairs) -> None:
+    for name in ("same_area_", "easy_confusing_"):
+        left, right = getattr(a, name), getattr(b, name)
+        np.testing.assert_array_equal(left.indptr, right.indptr)
+        np.testing.assert_array_equal(left.indices, right.indices)
+        np.testing.assert_array_equal(
+            getattr(a, name + "distances_"), getattr(b, name + "distances_")
+        )
+        assert not left.has_sorted_indices
+        assert not right.has_sorted_indices
+
+
+@pytest.mark.parametrize("method", ["exact", "anchor"])
+def test_one_graph_for_all_k_of_a_training_set(tmp_path, photos, computed, method):
+    X, _, coordinates = photos
+    options = {"method": method, "k3": 4}
+    for fold in range(3):
+        train = np.arange(len(X)) % 3 != fold
+        for k1, k2 in ((20, 10), (5, 10), (32, 1), (1, 32)):
+            kept = InconsistencyPairs(k1, k2, memory=str(tmp_path), **options)
+            kept.fit(X[train], coordinates[train])
+            fresh = InconsistencyPairs(k1, k2, **options).fit(X[train], coordinates[train])
+            _assert_equal(kept, fresh)
+            np.testing.assert_array_equal(kept.labels_, fresh.labels_)
+    assert computed == [(method, 32, 32)] * 3
+    assert _graphs_on_disk(tmp_path) == 3
+
+
+def test_without_memory_rows_are_as_long_as_asked(photos, monkeypatch):
+    from skgeo.pairs import _inconsistency
+
+    calls = []
+    compute = _inconsistency.compute_pairs
+    monkeypatch.setattr(
+        _inconsistency, "compute_pairs", lambda *args: calls.append(args[4:6]) or compute(*args)
+    )
+    X, labels, _ = photos
+    InconsistencyPairs(7, 3).fit(X, labels)
+    InconsistencyPairs(7, 3, memory=joblib.Memory(None)).fit(X, labels)
+    assert calls == [(7, 3), (7, 3)]
+
+
+def test_a_longer_graph_serves_a_shorter_one(tmp_path, photos, computed):
+    X, labels, _ = photos
+    for k1, k2 in ((20, 100), (20, 10), (60, 3), (129, 1), (20, 10)):
+        kept = InconsistencyPairs(k1, k2, memory=tmp_path).fit(X, labels)
+        _assert_equal(kept, InconsistencyPairs(k1, k2).fit(X, labels))
+    assert computed == [("exact", 128, 128), ("exact", 256, 256)]
+
+
+def test_what_matters_makes_another_graph_and_what_does_not_does_not(tmp_path, photos, computed):
+    X, _, coordinates = photos
+
+    def fit(X=X, y=coordinates, **parameters):
+        before = len(computed)
+        InconsistencyPairs(5, 5, memory=tmp_path, **parameters).fit(X, y)
+        return len(computed) - before
+
+    assert fit() == 1
+    assert fit() == 0
+    assert fit(method="exact") == 0  # what "auto" is at this size
+    assert fit(n_jobs=2) == 0
+    assert fit(k3=7, anchor_bandwidth=0.5, random_state=3) == 0  # of no matter to "exact"
+    assert fit(poi=POIMeanShift(0.004)) == 0  # another bandwidth, the same areas
+    changed = X.copy()
+    changed[3, 1] += 1e-9
+    assert fit(X=changed) == 1
+    assert fit(X=X.astype(np.float32)) == 1
+    assert fit(y=np.arange(len(X)) % 4) == 1
+    assert fit(min_distance_km=10.0) == 1
+    assert fit(min_distance_km=20.0) == 1
+    assert fit(y=coordinates[:, ::-1] / 2, min_distance_km=20.0) == 1
+    assert fit(method="anchor") == 1
+    assert fit(method="anchor", k3=7) == 1
+    assert fit(method="anchor", anchor_bandwidth=0.5) == 1
+    assert fit(method="anchor", random_state=3) == 1
+    assert fit(method="anchor", random_state=np.random.RandomState(3)) == 0
+
+
+def test_a_memory_map_shares_the_graph_of_the_array(tmp_path, photos, computed):
+    X, labels, _ = photos
+    mapped = np.memmap(tmp_path / "x", dtype=np.float64, mode="w+", shape=X.shape)
+    mapped[:] = X
+    InconsistencyPairs(memory=tmp_path / "cache").fit(X, labels)
+    InconsistencyPairs(memory=tmp_path / "cache").fit(mapped, labels)
+    assert len(computed) == 1
+
+
+def test_areas_are_kept_too(tmp_path, photos, monkeypatch):
+    X, _, coordinates = photos
+    fits = []
+    fit = POIMeanShift.fit
+    monkeypatch.setattr(POIMeanShift, "fit", lambda *args: fits.append(1) or fit(*args))
+    labels = [
+        InconsistencyPairs(k, k, poi=POIMeanShift(0.01), memory=tmp_path)
+        .fit(X, coordinates)
+        .labels_
+        for k in (1, 2, 3)
+    ]
+    assert len(fits) == 1
+    np.testing.assert_array_equal(labels[0], labels[1])
+    InconsistencyPairs(poi=POIMeanShift(0.02), memory=tmp_path).fit(X, coordinates)
+    InconsistencyPairs(poi=KMeans(3, random_state=0), memory=tmp_path).fit(X, coordinates)
+    assert len(fits) == 2
+
+
+def test_threads_that_want_the_same_graph_wait_for_it(tmp_path, photos, computed, monkeypatch):
+    pytest.importorskip("fcntl", reason="no file locks on this system")
+    X, labels, _ = photos
+    count = _compute.compute_pairs
+
+    def slowly(*args):
+        time.sleep(0.3)
+        return count(*args)
+
+    monkeypatch.setattr(_compute, "compute_pairs", slowly)
+    memory = joblib.Memory(tmp_path, verbose=0)
+    fitted = [InconsistencyPairs(k, k, memory=memory) for k in (3, 4, 5)]
+    threads = [threading.Thread(target=pairs.fit, args=(X, labels)) for pairs in fitted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(computed) == 1
+    for pairs in fitted:
+        _assert_equal(pairs, InconsistencyPairs(pairs.k1, pairs.k2).fit(X, labels))
+
+
+def test_no_locks_no_harm(tmp_path, photos, computed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    X, labels, _ = photos
+    for k in (3, 4):
+        kept = InconsistencyPairs(k, k, memory=tmp_path).fit(X, labels)
+        _assert_equal(kept, InconsistencyPairs(k, k).fit(X, labels))
+    assert len(computed) == 1
+
+
+_PROCESS = """
+import sys, time
+import numpy as np
+from skgeo.pairs import InconsistencyPairs, _compute
+
+folder, k = sys.argv[1], int(sys.argv[2])
+compute = _compute.compute_pairs
+
+def count(*args):
+    with open(folder + "/computed", "a") as file:
+        file.write("once\\n")
+    time.sleep(1.0)
+    return compute(*args)
+
+_compute.compute_pairs = count
+X = np.random.default_rng(0).normal(size=(60, 3))
+pairs = InconsistencyPairs(k, k, memory=folder).fit(X, np.arange(60) % 5)
+np.save(folder + f"/{k}.npy", pairs.easy_confusing_.indices)
+"""
+
+
+def test_processes_that_want_the_same_graph_wait_for_it(tmp_path):
+    pytest.importorskip("fcntl", reason="no file locks on this system")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _PROCESS, str(tmp_path), str(k)]) for k in (2, 4)
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert (tmp_path / "computed").read_text() == "once\n"
+    assert _graphs_on_disk(tmp_path) == 1
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    for k in (2, 4):
+        expected = InconsistencyPairs(k, k).fit(X, np.arange(60) % 5).easy_confusing_.indices
+        np.testing.assert_array_equal(np.load(tmp_path / f"{k}.npy"), expected)

@@ -73,7 +73,7 @@ class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     References
     ----------
-    The paper concatenates its features as they are (section 5.1); Hays and Efros (IM2GPS, CVPR
+    The paper concatenates its features as they are (section 6.1); Hays and Efros (IM2GPS, CVPR
     2008) divide each feature's distances by their standard deviation.
 
     Examples

@@ -45,7 +45,7 @@ def color_histogram(
 
     References
     ----------
-    Hays, Efros: IM2GPS, CVPR 2008. The paper (section 5.1) lists 14 x 14 x 4 bins.
+    Hays, Efros: IM2GPS, CVPR 2008. The paper (section 6.1) lists 14 x 14 x 4 bins.
 
     Examples
     --------

@@ -36,7 +36,7 @@ def gist(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
     References
     ----------
-    Oliva, Torralba: Modeling the shape of the scene, IJCV 2001. The paper (section 5.1) takes 600
+    Oliva, Torralba: Modeling the shape of the scene, IJCV 2001. The paper (section 6.1) takes 600
     dimensions.
 
     Examples

@@ -77,8 +77,9 @@ class LowLevelFeatures(TransformerMixin, BaseEstimator):
         Count the textons of every n-th pixel in each direction. See `texton_histogram`.
     reduced_decoding : bool, default=True
         Decode large JPEG files at a half, quarter or eighth of their size, as long as the shorter
-        side keeps ``image_size`` pixels. This is several times faster on photographs as cameras
-        make them, and changes the features by less than other choices of a resize filter would.
+        side keeps ``image_size`` pixels. On photographs as cameras make them decoding takes most of
+        the time otherwise. Features correlate with those of full decoding at 0.9997 and more, those
+        of the block "line" at 0.99 on average.
 
     Attributes
     ----------
@@ -105,7 +106,7 @@ class LowLevelFeatures(TransformerMixin, BaseEstimator):
     References
     ----------
     Jiang, Kong, Fu: Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS Estimation, IEEE Trans.
-    Big Data, 2017, section 5.1. Hays, Efros: IM2GPS, CVPR 2008.
+    Big Data, 2017, section 6.1. Hays, Efros: IM2GPS, CVPR 2008.
 
     Examples
     --------

@@ -43,7 +43,7 @@ def tiny_image(
 
     References
     ----------
-    Torralba, Fergus, Freeman: 80 million tiny images, IEEE TPAMI 2008. The paper (section 5.1)
+    Torralba, Fergus, Freeman: 80 million tiny images, IEEE TPAMI 2008. The paper (section 6.1)
     takes 5x5x3 and 16x16x3.
 
     Examples

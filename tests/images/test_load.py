@@ -41,8 +41,9 @@ def test_every_source_of_the_same_file(tmp_path: Path, picture):
     Image.fromarray(picture).save(path)
     data = path.read_bytes()
     with path.open("rb") as file:
-        sources = [path, str(path), np.str_(path), file, io.BytesIO(data), data, bytearray(data),
-                   memoryview(data), np.bytes_(data), Image.fromarray(picture), picture]  # fmt: skip
+        sources = [path, str(path), np.str_(path), file, io.BytesIO(data), data,
+                   bytearray(data), memoryview(data), np.bytes_(data),
+                   Image.fromarray(picture), picture]  # fmt: skip
         for source in sources:
             loaded = load_image(source)
             assert loaded.dtype == np.uint8

@@ -22,7 +22,17 @@ STOP_FRACTION = 1e-3
 
 
 class MeanShiftResult(NamedTuple):
-    """Centres, strongest first, the label of each point and the steps of the longest climb."""
+    """What `mean_shift` found.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (n_clusters, n_features)
+        The centres, those with most points under the kernel first.
+    labels : ndarray of shape (n_samples,)
+        The centre that each point belongs to.
+    n_iter : int
+        Steps of the longest trajectory.
+    """
 
     centers: FloatArray
     labels: IntArray
@@ -61,6 +71,11 @@ def mean_shift(
     -------
     MeanShiftResult
         Centres (in degrees for "haversine"), labels and number of steps.
+
+    References
+    ----------
+    Jiang, Kong, Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS Estimation",
+    IEEE Trans. Big Data, 2017, section 4.1.
 
     Examples
     --------

@@ -13,8 +13,25 @@ from scipy.sparse import csr_array, issparse
 class NeighborRows(NamedTuple):
     """Neighbours of each photo, sorted by (distance, index), in rows of any length.
 
-    Row ``s`` is ``indices[indptr[s]:indptr[s + 1]]``, with ``distances`` beside it (float64, in
-    feature space).
+    Attributes
+    ----------
+    indptr : ndarray of shape (n_samples + 1,), int64
+        The neighbours of photo ``s`` are ``indices[indptr[s]:indptr[s + 1]]``.
+    indices : ndarray of shape (n_pairs,), int64
+        The neighbours of all photos, one photo after the other, nearest first.
+    distances : ndarray of shape (n_pairs,), float64
+        How far each of them is, in feature space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgeo.pairs import NeighborRows
+    >>> rows = NeighborRows(np.array([0, 2, 3]), np.array([1, 0, 0]), np.array([0.1, 0.5, 0.1]))
+    >>> rows.head(1).indices
+    array([1, 0])
+    >>> rows.to_csr().toarray()
+    array([[1., 1.],
+           [1., 0.]], dtype=float32)
     """
 
     indptr: npt.NDArray[np.int64]
@@ -25,6 +42,16 @@ class NeighborRows(NamedTuple):
         """Return the first ``k`` neighbours of each row.
 
         One graph with long rows so serves every smaller k.
+
+        Parameters
+        ----------
+        k : int
+            How many neighbours a row keeps at most.
+
+        Returns
+        -------
+        NeighborRows
+            The shorter rows.
         """
         lengths = np.diff(self.indptr)
         if not len(self.indices) or lengths.max() <= k:
@@ -35,7 +62,13 @@ class NeighborRows(NamedTuple):
         return NeighborRows(indptr, self.indices[keep], self.distances[keep])
 
     def to_csr(self) -> csr_array:
-        """Return the n x n matrix of ones (float32) at the neighbours, rows in this order."""
+        """Return the matrix with ones at the neighbours.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of shape (n_samples, n_samples), float32
+            Indices within rows stay in the order of the neighbours, hence unsorted.
+        """
         n, nnz = len(self.indptr) - 1, len(self.indices)
         kind = np.int32 if max(n, nnz) <= np.iinfo(np.int32).max else np.int64
         ones = np.ones(nnz, dtype=np.float32)
@@ -49,13 +82,32 @@ class NeighborRows(NamedTuple):
 
 
 class PairGraph(NamedTuple):
-    """The same-area neighbours (P) and the easy-confusing neighbours (Q) of each photo."""
+    """The same-area neighbours (P) and the easy-confusing neighbours (Q) of each photo.
+
+    Attributes
+    ----------
+    same_area : NeighborRows
+        P: the nearest photos inside the area of each photo.
+    easy_confusing : NeighborRows
+        Q: the nearest photos outside.
+    """
 
     same_area: NeighborRows
     easy_confusing: NeighborRows
 
     def head(self, k1: int, k2: int) -> PairGraph:
-        """Return the graph with at most ``k1`` and ``k2`` neighbours in each row."""
+        """Return the graph with shorter rows.
+
+        Parameters
+        ----------
+        k1, k2 : int
+            How many neighbours a row of ``same_area`` and of ``easy_confusing`` keeps at most.
+
+        Returns
+        -------
+        PairGraph
+            The shorter rows.
+        """
         return PairGraph(self.same_area.head(k1), self.easy_confusing.head(k2))
 
 

@@ -293,6 +293,22 @@ def test_the_sample_is_bounded(monkeypatch):
     assert np.mean(X.seen) == pytest.approx(1500, abs=450)
 
 
+def test_the_pixels_of_the_sample_are_shared_among_the_images(monkeypatch, pictures):
+    sizes, seeds = [], []
+
+    def learn(responses, *, seed):
+        sizes.append(responses.shape)
+        seeds.append(seed)
+        return np.zeros((512, 32), np.float32)
+
+    monkeypatch.setattr("skgeo.features._low_level.SAMPLE_PIXELS", 1001)
+    monkeypatch.setattr("skgeo.features._low_level.learn_textons", learn)
+    for random_state in (0, 0, 1):
+        LowLevelFeatures("texture", random_state=random_state).fit(pictures)
+    assert sizes == [(32, 8 * 126)] * 3
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
 @pytest.mark.parametrize(("n", "size"), [(0, 3), (2, 3), (3, 3), (4, 3), (50, 10)])
 def test_reservoir_draws_with_equal_chances(n, size):
     counts = np.zeros(n)

@@ -83,7 +83,7 @@ def test_unit_vectors_return(rng):
     np.testing.assert_allclose(from_unit_vectors(7.0 * vectors), c, atol=1e-12)
 
 
-def test_chord_is_that_of_the_arc(rng):
+def test_chord_is_that_of_the_arc():
     km = np.array([0.0, 1e-6, 1.0, 500.0, 10_000.0, np.pi * EARTH_RADIUS_KM, 1e6])
     ends = np.stack([np.zeros(6), np.rad2deg(km[:6] / EARTH_RADIUS_KM)], 1)
     vectors = to_unit_vectors(ends)

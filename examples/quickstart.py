@@ -79,9 +79,10 @@ def blue_marble(n_tiles: int, n_queries: int, seed: int) -> Collection:
     """Tiles of the Earth; tiles that overlap a query are in neither part."""
     tiles = load_blue_marble_tiles(n_tiles, tile_size=20, step=10, random_state=seed)
     split = split_disjoint_tiles(tiles.extents, n_queries, random_state=seed)
+    sizes = [len(part) for part in (tiles.images, *split)]
     print(
-        f"{len(tiles.images)} tiles of {tiles.tile_km:.0f} km: {len(split.gallery)} in the "
-        f"gallery, {len(split.queries)} queries, {len(split.dropped)} left out: they overlap a query."
+        f"{sizes[0]} tiles of {tiles.tile_km:.0f} km: {sizes[1]} in the gallery, {sizes[2]} "
+        f"queries, {sizes[3]} left out because they overlap a query."
     )
     return Collection(
         tiles.images, tiles.coordinates, split.gallery, split.queries, TILES, "Blue Marble tiles"
@@ -124,7 +125,7 @@ def embeddings(scale: Scale, n_photos: int, seed: int) -> dict[str, Any]:
     """The systems that are compared; each takes the same scaled features."""
     pairs = InconsistencyPairs(k1=5, k2=50, poi=POIMeanShift(scale.poi, metric="haversine"))
     # Small collections are no food for the paper's 2000-1000-500.
-    layers = (256, 128, 64) if n_photos < 10_000 else (2000, 1000, 500)
+    layers = (512, 256, 128) if n_photos < 10_000 else (2000, 1000, 500)
     network = DGAETransformer(layers, pairs=pairs, random_state=seed, verbose=1)
     return {
         "LF": "passthrough",

@@ -39,9 +39,10 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     ----------
     hidden_layer_sizes : tuple of int, default=(2000, 1000, 500)
         Widths of the M encoder layers; the decoder mirrors them.
-    alpha : float, default=1.0
-        Weight of the same-area term, at least 0. The paper's own objective uses 0.2.
-    beta : float, default=1.0
+    alpha : float, default=3.0
+        Weight of the same-area term, at least 0. Every term of the scale-free objective is of
+        order 1: search a logarithmic grid around 1. The paper's own objective uses 0.2.
+    beta : float, default=3.0
         Weight of the easy-confusing term, at least 0. The paper's own objective uses 0.1.
         With ``alpha=beta=0`` this is a plain auto-encoder and ``y`` is not used.
     gamma : float, default=1e-6
@@ -151,8 +152,8 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self,
         hidden_layer_sizes: Sequence[int] = (2000, 1000, 500),
         *,
-        alpha: float = 1.0,
-        beta: float = 1.0,
+        alpha: float = 3.0,
+        beta: float = 3.0,
         gamma: float = 1e-6,
         objective: str = "scale-free",
         pairs: Any = None,

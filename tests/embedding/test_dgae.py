@@ -48,7 +48,7 @@ def test_the_geo_constraints_find_places_that_looks_hide(seed):
     X, y = world.data, world.coordinates
     train = np.random.default_rng(seed).random(len(X)) < 0.75
     scores = {"LF": within_25_km(X, y, train)}
-    for name, weight in (("AE", 0.0), ("DGAE", 1.0)):
+    for name, weight in (("AE", 0.0), ("DGAE", 3.0)):
         dgae = DGAETransformer((128, 64, 32), alpha=weight, beta=weight, random_state=seed)
         dgae.fit(X[train], y[train])
         scores[name] = within_25_km(dgae.transform(X), y, train)
@@ -104,8 +104,8 @@ def test_history_has_every_phase_and_term(part):
         assert last[name] > 0
     expected = (
         last["reconstruction"]
-        + last["same_area"]
-        + last["easy_confusing"]
+        + 3.0 * last["same_area"]
+        + 3.0 * last["easy_confusing"]
         + 1e-6 * last["weight_decay"]
     )
     assert last["total"] == pytest.approx(expected, rel=1e-4)

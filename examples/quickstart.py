@@ -199,14 +199,16 @@ def draw(data: Collection, estimates: Any, model: str, output: str, seed: int) -
     y = data.coordinates[data.queries]
     # More lines than these hide each other.
     shown = np.random.default_rng(seed).permutation(len(y))[:MAX_ON_MAP]
+    plt.style.use("dark_background")
     figure, axes = plt.subplots(
-        2, 1, figsize=(11, 11.5), height_ratios=(1.15, 1), layout="constrained"
+        2, 1, figsize=(11, 9.8), height_ratios=(1.12, 1), layout="constrained"
     )
     PredictionMapDisplay.from_predictions(
         y[shown],
         estimates["1-NN", model][shown],
         ax=axes[0],
         thresholds=data.scale.thresholds,
+        imagery=True,
     )
     axes[0].set_title(f"{data.name}: {model}, 1-NN, {len(shown)} of {len(y)} queries")
     curves = {name: places for (mode, name), places in estimates.items() if mode in ("", "1-NN")}

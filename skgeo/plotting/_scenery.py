@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from skgeo._basemap import blue_marble
 from skgeo.metrics._thresholds import format_km
 
 from ._coastlines import shapes_in
@@ -30,6 +31,30 @@ def draw_land(ax: Any, view: View, *, detail: float = 200.0) -> None:
         ax.add_collection(fill, autolim=False)
     shore = LineCollection(shapes.shores, colors=[mix(ax, 0.34)], linewidths=0.45, zorder=1.1)
     ax.add_collection(shore, autolim=False)
+
+
+def draw_imagery(ax: Any, view: View, *, max_pixels: int = 2400, dim: float = 0.35) -> None:
+    """Lay NASA's Blue Marble under the map, mixed with the paper so that marks stand out."""
+    image = blue_marble()
+    degree = image.shape[1] / 360.0
+    # Two turns of the Earth: a view may run on beyond the antimeridian.
+    rows = np.clip(np.round((90.0 - np.array([view.north, view.south])) * degree), 0, len(image))
+    columns = np.round((np.array([view.west, view.east]) + 180.0) * degree).astype(int)
+    top, bottom = rows.astype(int)
+    step = max(1, -(-(columns[1] - columns[0]) // max_pixels))
+    part = image[top:bottom:step].take(
+        np.arange(columns[0], columns[1], step) % image.shape[1], axis=1
+    )
+    paper = np.asarray(mix(ax, 0.0)[:3])
+    ax.imshow(
+        (1.0 - dim) * part / 255.0 + dim * paper,
+        extent=(view.west, view.east, 90.0 - bottom / degree, 90.0 - top / degree),
+        aspect=ax.get_aspect(),
+        interpolation="bilinear",
+        zorder=1.0,
+    )
+    ax.set_xlim(view.west, view.east)
+    ax.set_ylim(view.south, view.north)
 
 
 def draw_scale_bar(ax: Any, view: View) -> None:

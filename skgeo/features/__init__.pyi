@@ -5,5 +5,7 @@ from ._line import LineSegments as LineSegments
 from ._line import find_line_segments as find_line_segments
 from ._line import line_histogram as line_histogram
 from ._low_level import LowLevelFeatures as LowLevelFeatures
+from ._store import FeatureStore as FeatureStore
+from ._store_extract import extract_to_store as extract_to_store
 from ._texture import texton_histogram as texton_histogram
 from ._tiny import tiny_image as tiny_image

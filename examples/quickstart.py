@@ -275,6 +275,9 @@ def main(argv: list[str] | None = None) -> int:
             data = data._replace(scale=data.scale._replace(thresholds=tuple(options.thresholds)))
     pipelines, estimates, report = compare(data, options.seed, options.jobs)
     print(f"\nPercent of {len(data.queries)} queries within the radius, cumulative:\n")
+    if data.scale.thresholds[-1] < 25.0:
+        in_metres = {"median_km": 1000 * report["median_km"], "mean_km": 1000 * report["mean_km"]}
+        report = report.assign(**in_metres).rename(columns=lambda c: c.replace("_km", "_m"))
     print(report.to_string(float_format=lambda v: f"{v:.1f}"))
     print("\n" + nearest_possible(data))
     chosen = options.embedding if options.embedding in pipelines else "DGAE"

@@ -93,8 +93,9 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         areas, or the reconstruction. Fewer than 50 photos are all used for training.
     validation_fraction : float, default=0.1
         Share of the photos to hold out.
-    n_iter_no_change : int, default=5
-        Epochs without a better score after which training stops.
+    n_iter_no_change : int, default=10
+        Epochs without a better score after which training stops. A one-cycle schedule finds
+        its best weights late: be patient.
     replay_size : int or None, default=2000
         Training photos remembered for `partial_fit`; None means all.
     finetune_epochs : int, default=5
@@ -170,7 +171,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tol: float | str | None = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 10,
         replay_size: int | None = 2000,
         finetune_epochs: int = 5,
         device: str = "cpu",

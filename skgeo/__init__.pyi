@@ -16,7 +16,12 @@ from .embedding import (
     DGAETransformer as DGAETransformer,
     MarginalFisherTransformer as MarginalFisherTransformer,
 )
-from .features import BlockScaler as BlockScaler, LowLevelFeatures as LowLevelFeatures
+from .features import (
+    BlockScaler as BlockScaler,
+    CNNFeatures as CNNFeatures,
+    LowLevelFeatures as LowLevelFeatures,
+    SIFTBagOfWords as SIFTBagOfWords,
+)
 from .neighbors import (
     KNNGeoRegressor as KNNGeoRegressor,
     RandomGeoRegressor as RandomGeoRegressor,

@@ -1,10 +1,13 @@
 from ._block_scaler import BlockScaler as BlockScaler
+from ._cnn import CNNFeatures as CNNFeatures
 from ._color import color_histogram as color_histogram
 from ._gist import gist as gist
 from ._line import LineSegments as LineSegments
 from ._line import find_line_segments as find_line_segments
 from ._line import line_histogram as line_histogram
 from ._low_level import LowLevelFeatures as LowLevelFeatures
+from ._sift import root_sift as root_sift
+from ._sift_bag import SIFTBagOfWords as SIFTBagOfWords
 from ._store import FeatureStore as FeatureStore
 from ._store_extract import extract_to_store as extract_to_store
 from ._texture import texton_histogram as texton_histogram

@@ -107,6 +107,7 @@ def expected_failures(estimator):
 def test_discovery_finds_the_house():
     assert {
         "BlockScaler",
+        "CNNFeatures",
         "DGAETransformer",
         "InconsistencyPairs",
         "KNNGeoRegressor",
@@ -114,6 +115,7 @@ def test_discovery_finds_the_house():
         "MarginalFisherTransformer",
         "POIMeanShift",
         "RandomGeoRegressor",
+        "SIFTBagOfWords",
     } <= set(ESTIMATORS)
     # Settings of a class that is gone would be checked nowhere.
     assert set(SETTINGS) <= set(ESTIMATORS)
@@ -149,7 +151,7 @@ def test_every_parameter_is_validated(name):
     """A value of no sensible type is refused by name: no parameter is accepted and ignored."""
     Estimator = ESTIMATORS[name]
     X, y = np.random.default_rng(0).normal(size=(12, 3)), np.zeros((12, 2))
-    if name == "LowLevelFeatures":
+    if not Estimator().__sklearn_tags__().input_tags.two_d_array:  # images
         X = np.zeros((3, 8, 8, 3), dtype=np.uint8)
     if name == "POIMeanShift":
         X = y

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ._color import color_histogram
-from ._gist import gist
+from ._filter_bank import filter_responses, filter_responses_at
+from ._gist import Precision, gist
 from ._lab import LabKind
 from ._line import line_histogram
 from ._resample import as_grey, as_unit, shrink
-from ._texture import filter_responses, filter_responses_at, texton_histogram
+from ._texture import texton_histogram
 from ._tiny import tiny_image
 
 __all__ = [
@@ -40,7 +41,8 @@ class Settings:
     image_size: int | None
     tiny_color_space: Any
     lab: LabKind
-    texton_stride: int
+    precision: Precision
+    texton_stride: int | None
     dictionary: npt.NDArray[np.float32] | None
 
 
@@ -61,14 +63,19 @@ def describe_image(
             made.append(color_histogram(image, lab=settings.lab, image_size=None))
         elif block == "texture":
             assert settings.dictionary is not None
-            stride = settings.texton_stride
             made.append(
-                texton_histogram(image, settings.dictionary, stride=stride, image_size=None)
+                texton_histogram(
+                    image,
+                    settings.dictionary,
+                    precision=settings.precision,
+                    stride=settings.texton_stride,
+                    image_size=None,
+                )
             )
         elif block == "line":
             made.append(line_histogram(image, image_size=None))
         else:
-            made.append(gist(image))
+            made.append(gist(image, precision=settings.precision))
     return np.concatenate(made)
 
 

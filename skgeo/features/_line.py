@@ -81,29 +81,41 @@ def find_line_segments(image: npt.ArrayLike) -> LineSegments:
 
 
 def _group(edges: npt.NDArray[Any], dx: npt.NDArray[Any], dy: npt.NDArray[Any]) -> LineSegments:
-    rows, columns = np.nonzero(edges)
-    least_size = _LEAST_SIZE * np.hypot(*edges.shape)
-    if len(rows) <= least_size:
+    height, width = edges.shape
+    least_size = _LEAST_SIZE * np.hypot(height, width)
+    places = np.flatnonzero(edges)
+    if len(places) <= least_size:
         return LineSegments(*np.zeros((3, 0)))
     # Gradients that differ by half a turn run across the same line. Bins are centred on
     # multiples of 22.5 degrees, so that upright and level lines are not on the edge of two.
-    turns = np.arctan2(dy[rows, columns].astype(float), dx[rows, columns]) / np.pi
+    turns = np.arctan2(dy.ravel()[places].astype(float), dx.ravel()[places]) / np.pi
     directions = np.floor(turns * _N_DIRECTIONS + 0.5).astype(int) % _N_DIRECTIONS
-    used = np.zeros(len(rows), dtype=bool)
-    found = []
+    members = [np.flatnonzero((directions - d + 1) % _N_DIRECTIONS <= 2)
+               for d in range(_N_DIRECTIONS)]  # fmt: skip
+    used = np.zeros(len(places), dtype=bool)
     mask = np.zeros_like(edges)
-    for direction in range(_N_DIRECTIONS):
-        nearby = (directions - direction + 1) % _N_DIRECTIONS <= 2
-        chosen = np.flatnonzero(nearby & ~used)
+    # 16 bits hold the labels of all but large images, and are quicker: no more than a quarter of
+    # the pixels can be components of their own.
+    few = (height + 1) // 2 * ((width + 1) // 2) < 2**16
+    label_type = cv2.CV_16U if few else cv2.CV_32S
+    found = []
+    for nearby in members:
+        chosen = nearby[~used[nearby]]
         if len(chosen) <= least_size:
             continue
-        y, x = rows[chosen], columns[chosen]
         mask[:] = 0
-        mask[y, x] = 1
-        _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        label = labels[y, x]
-        segments, accepted = _fit(label, boxes, x, y, least_size)
-        used[chosen[accepted[label]]] = True
+        mask.ravel()[places[chosen]] = 1
+        _, labels = cv2.connectedComponents(mask, connectivity=8, ltype=label_type)
+        label = labels.ravel()[places[chosen]]
+        # Most components are too small: leave them before there is anything to compute.
+        sizes = np.bincount(label)
+        large = sizes > least_size
+        kept = large[label]
+        chosen = chosen[kept]
+        number = (np.cumsum(large) - 1)[label[kept]]
+        y, x = np.divmod(places[chosen], width)
+        segments, accepted = _fit(number, sizes[large], x.astype(float), y.astype(float))
+        used[chosen[accepted[number]]] = True
         found.append(segments)
     return (
         LineSegments(*np.concatenate(found, axis=1)) if found else LineSegments(*np.zeros((3, 0)))
@@ -112,18 +124,16 @@ def _group(edges: npt.NDArray[Any], dx: npt.NDArray[Any], dy: npt.NDArray[Any]) 
 
 def _fit(
     label: npt.NDArray[Any],
-    boxes: npt.NDArray[Any],
-    x: npt.NDArray[np.intp],
-    y: npt.NDArray[np.intp],
-    least_size: float,
+    size: npt.NDArray[Any],
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Angle, length and confidence of the components that are straight, and which they are."""
 
-    def total(values: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    def total(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         # Sums of integers below 2**53 are exact, so a perfect line has a scatter of exactly 0.
-        return np.bincount(label, weights=values, minlength=len(boxes))
+        return np.bincount(label, weights=values, minlength=len(size))
 
-    size = boxes[:, cv2.CC_STAT_AREA].astype(float)
     sum_x, sum_y = total(x), total(y)
     xx = size * total(x * x) - sum_x**2
     yy = size * total(y * y) - sum_y**2
@@ -136,15 +146,25 @@ def _fit(
     with np.errstate(divide="ignore", invalid="ignore"):
         confidence = along**2 / determinant
     confidence[determinant <= 0] = _PERFECT_CONFIDENCE
-    accepted = (size > least_size) & (confidence >= _LEAST_CONFIDENCE)
-    accepted[0] = False  # the background
+    accepted = confidence >= _LEAST_CONFIDENCE
     kept = np.flatnonzero(accepted)
     # y points down in an image, angles are measured upwards.
     angle = np.rad2deg(0.5 * np.arctan2(-2 * xy[kept], (xx - yy)[kept])) % 180.0
     angle[angle == 180.0] = 0.0
-    width, height = boxes[kept, cv2.CC_STAT_WIDTH], boxes[kept, cv2.CC_STAT_HEIGHT]
-    length = np.hypot(width - 1.0, height - 1.0)
+    part = accepted[label]
+    extent = [_extent(label[part], values[part], len(size))[kept] for values in (x, y)]
+    length = np.hypot(*extent)
     return np.stack([angle, length, np.minimum(confidence[kept], _PERFECT_CONFIDENCE)]), accepted
+
+
+def _extent(
+    label: npt.NDArray[Any], values: npt.NDArray[np.float64], n_labels: int
+) -> npt.NDArray[np.float64]:
+    """Greatest less least value of each label."""
+    least, greatest = np.full(n_labels, np.inf), np.full(n_labels, -np.inf)
+    np.minimum.at(least, label, values)
+    np.maximum.at(greatest, label, values)
+    return greatest - least
 
 
 def line_histogram(image: npt.ArrayLike, *, image_size: int | None = 400) -> Float32Array:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skgeo.features._describe import sample_responses
+from skgeo.features._filter_bank import filter_responses
 from skgeo.features._resample import as_grey, as_unit
-from skgeo.features._texture import filter_responses
 
 
 def sample(image, index=0, *, n_pixels, seed=0):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skgeo.features import gist
+from skgeo.features import _gist, gist
 from skgeo.features._gist import gist_of_square
 from skgeo.features._resample import squash
 
@@ -86,9 +86,35 @@ def test_the_whole_way_from_an_image(make):
     np.testing.assert_allclose(gist(image), slow_gist(square), rtol=0, atol=2e-5)
 
 
+def test_fast_is_near_exact(make, rng):
+    squares = [squash(make(*size, seed=seed).mean(axis=2, dtype=np.float32), 256)
+               for seed, size in enumerate([(90, 120), (256, 256), (400, 300)])]  # fmt: skip
+    squares.append(rng.random((256, 256)).astype(np.float32))
+    for square in squares:
+        exact, fast = gist_of_square(square), gist_of_square(square, precision="fast")
+        assert not np.array_equal(exact, fast)
+        assert np.corrcoef(exact, fast)[0, 1] > 0.998
+        assert np.linalg.norm(fast - exact) < 0.04 * np.linalg.norm(exact)
+
+
+def test_whole_windows_sampled_densely_are_exact(monkeypatch, make):
+    """With nothing left out the fast way is the definition."""
+    square = squash(make(90, 120).mean(axis=2, dtype=np.float32), 256)
+    monkeypatch.setattr(_gist, "_LEFT_OUT", -1.0)
+    _gist._windows.cache_clear()
+    try:
+        fast = gist_of_square(square, precision="fast")
+    finally:
+        monkeypatch.undo()
+        _gist._windows.cache_clear()
+    np.testing.assert_allclose(fast, gist_of_square(square), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("precision", ["exact", "fast"])
 @pytest.mark.parametrize("value", [0, 7, 255])
-def test_one_colour_has_no_energy(value):
-    np.testing.assert_array_equal(gist(np.full((9, 5, 3), value, np.uint8)), np.zeros(600))
+def test_one_colour_has_no_energy(value, precision):
+    image = np.full((9, 5, 3), value, np.uint8)
+    np.testing.assert_array_equal(gist(image, precision=precision), np.zeros(600))
 
 
 def test_it_does_not_depend_on_brightness_and_contrast(make):

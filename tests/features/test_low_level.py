@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -94,7 +95,8 @@ def test_it_must_be_fitted_first(pictures):
     {"blocks": ["gist", "tiny"]}, {"image_size": 15}, {"image_size": 400.0}, {"on_error": "skip"},
     {"n_jobs": 1.5}, {"tiny_color_space": "hsv"}, {"lab": "oklab"}, {"texton_stride": 0},
     {"texton_dictionary": 3}, {"texton_dictionary": np.zeros((512, 31))},
-    {"reduced_decoding": "yes"}, {"random_state": "a"},
+    {"reduced_decoding": "yes"}, {"random_state": "a"}, {"precision": "slow"},
+    {"texton_dictionary": "moon"},
 ])  # fmt: skip
 def test_wrong_parameters(pictures, parameters):
     with pytest.raises(ValueError, match=rf"{next(iter(parameters)).split('_')[0]}"):
@@ -104,8 +106,12 @@ def test_wrong_parameters(pictures, parameters):
 # --- columns --------------------------------------------------------------------------------
 
 
-def test_columns_are_the_blocks_in_the_order_of_the_paper(fitted, pictures):
-    X = fitted.transform(pictures)
+@pytest.mark.parametrize("precision", ["fast", "exact"])
+def test_columns_are_the_blocks_in_the_order_of_the_paper(fitted, pictures, precision):
+    assert fitted.precision == "fast"
+    dictionary = fitted.texton_dictionary_
+    model = clone(fitted).set_params(precision=precision, texton_dictionary=dictionary)
+    X = model.fit(pictures).transform(pictures)
     assert X.shape == (len(pictures), 2971)
     assert X.dtype == np.float32
     assert np.isfinite(X).all()
@@ -115,9 +121,9 @@ def test_columns_are_the_blocks_in_the_order_of_the_paper(fitted, pictures):
             "tiny5": tiny_image(image, 5, color_space="lab"),
             "tiny16": tiny_image(image, 16),
             "color": color_histogram(image),
-            "texture": texton_histogram(image, fitted.texton_dictionary_),
+            "texture": texton_histogram(image, dictionary, precision=precision),
             "line": line_histogram(image),
-            "gist": gist(image),
+            "gist": gist(image, precision=precision),
         }
         assert list(expected) == list(fitted.block_slices_)
         for name, values in expected.items():
@@ -163,9 +169,15 @@ def test_parameters_change_what_they_say(fitted, pictures, make):
     expected = color_histogram(image, lab="srgb")
     np.testing.assert_array_equal(columns("color", lab="srgb"), expected)
     expected = texton_histogram(image, fitted.texton_dictionary_, stride=3)
+    actual = columns("texture", texton_stride=3, precision="exact")
+    np.testing.assert_array_equal(actual, expected)
+    expected = texton_histogram(image, fitted.texton_dictionary_, precision="fast", stride=3)
     np.testing.assert_array_equal(columns("texture", texton_stride=3), expected)
     shrunk = cv2.resize(large[0], (80, 65), interpolation=cv2.INTER_AREA)
-    for block, function in (("line", line_histogram), ("color", color_histogram), ("gist", gist)):
+    fast_gist = partial(gist, precision="fast")
+    for block, function in (
+        ("line", line_histogram), ("color", color_histogram), ("gist", fast_gist)
+    ):  # fmt: skip
         np.testing.assert_array_equal(columns(block, large, image_size=80), function(shrunk))
 
 
@@ -328,6 +340,31 @@ def test_a_given_dictionary_is_used_and_no_image_is_read(fitted, pictures, tmp_p
     model = LowLevelFeatures(texton_dictionary=fitted.texton_dictionary_.tolist())
     model.fit([tmp_path / "no such file.jpg"])
     np.testing.assert_array_equal(model.transform(pictures[:1]), fitted.transform(pictures[:1]))
+
+
+@pytest.mark.parametrize("parameters", [
+    {"texton_dictionary": "blue-marble"}, {"blocks": ["gist", "line"]}, {"blocks": "color"},
+])  # fmt: skip
+def test_what_has_nothing_to_learn_needs_no_fit(pictures, parameters):
+    model = LowLevelFeatures(**parameters)
+    assert not model.__sklearn_tags__().requires_fit
+    rows = model.transform(pictures)
+    assert not hasattr(model, "block_slices_")
+    np.testing.assert_array_equal(rows, clone(model).fit(pictures).transform(pictures))
+    np.testing.assert_array_equal(rows, clone(model).transform(iter(pictures)))
+    names = model.get_feature_names_out()
+    assert len(names) == rows.shape[1]
+    frame = clone(model).set_output(transform="pandas").transform(pictures)
+    assert list(frame.columns) == list(names)
+    np.testing.assert_array_equal(frame.to_numpy(), rows)
+    with pytest.raises(ValueError, match="image_size"):
+        clone(model).set_params(image_size=3).transform(pictures)
+
+
+def test_what_has_to_learn_says_so():
+    assert LowLevelFeatures().__sklearn_tags__().requires_fit
+    assert LowLevelFeatures("texture").__sklearn_tags__().requires_fit
+    assert LowLevelFeatures("no block").__sklearn_tags__().requires_fit
 
 
 # --- errors ---------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ _ORIENTATION_TAG = 0x0112
 # Float images may overshoot the unit interval by rounding or by the ringing of a resize filter.
 _OVERSHOOT = 0.05
 
+_STRIP_PIXELS = 1 << 20
+
 
 def load_image(source: Any, *, min_side: int | None = None) -> RGBArray:
     """Decode an image from any form that a user may have into an upright RGB array.
@@ -210,11 +212,18 @@ def _three_channels(grey: RGBArray) -> RGBArray:
 
 def _over_white(rgba: RGBArray) -> RGBArray:
     """Composite on white."""
-    rgb, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    if rgba.dtype == np.uint8:
-        if alpha.min() == 255:
-            return rgb
-        weight = alpha.astype(np.uint32)
-        # Plus 127 rounds to the nearest; sums stay below 2**17.
-        return ((rgb * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
-    return rgb * alpha + (np.float32(1) - alpha)
+    if rgba.dtype == np.uint8 and rgba[:, :, 3].min() == 255:
+        return rgba[:, :, :3]
+    rgb = np.empty((*rgba.shape[:2], 3), dtype=rgba.dtype)
+    # By strips: the intermediate values of a whole image of 100 megapixels would take gigabytes.
+    n_rows = max(1, _STRIP_PIXELS // rgba.shape[1])
+    for start in range(0, len(rgba), n_rows):
+        part = slice(start, start + n_rows)
+        colour, alpha = rgba[part, :, :3], rgba[part, :, 3:]
+        if rgba.dtype == np.uint8:
+            weight = alpha.astype(np.uint32)
+            # Plus 127 rounds to the nearest; sums stay below 2**17.
+            rgb[part] = (colour * weight + 255 * (255 - weight) + 127) // 255
+        else:
+            rgb[part] = colour * alpha + (np.float32(1) - alpha)
+    return rgb

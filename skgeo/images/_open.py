@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -110,11 +111,16 @@ def open_image(source: Any) -> Iterator[Image.Image]:
         if isinstance(source, str | os.PathLike):
             # Opened here, not by Pillow, which would keep a failed file open until collected.
             try:
-                file: Any = stack.enter_context(open(source, "rb"))
+                mode = os.stat(source).st_mode
+                # Opening a named pipe would wait for somebody to write to it.
+                waits = stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+                file: Any = None if waits else stack.enter_context(open(source, "rb"))
             except FileNotFoundError as error:
                 raise MissingImageError(f"{what}: no such file.") from error
             except (OSError, ValueError) as error:
                 raise ImageError(f"{what}: cannot be read ({_reason(error)}).") from error
+            if file is None:
+                raise ImageError(f"{what}: a pipe or device, not a file.")
         elif isinstance(source, bytes | bytearray | memoryview):
             file = io.BytesIO(source)
         elif hasattr(source, "read") and hasattr(source, "seek"):

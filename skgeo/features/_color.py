@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -57,12 +58,19 @@ def color_histogram(
     ((784,), np.float32(1.0), array([497]))
     """
     pixels = shrink(check_rgb(image), image_size)
-    values = rgb_to_lab(pixels, lab).reshape(-1, 3)
-    chroma = np.floor((values[:, 1:] + _GREY_GUARD) * np.float32(1 / 5))
-    np.clip(chroma, -7, 6, out=chroma)
-    bins = (chroma[:, 0] * _N_AB + chroma[:, 1]).astype(np.intp)
-    bins += 7 * _N_AB + 7
+    # One plane each: numpy is several times faster on contiguous values.
+    lightness, *chroma = cv2.split(rgb_to_lab(pixels, lab))
+    bins = np.zeros(lightness.shape, dtype=np.int32)
     for edge in _L_EDGES[lab]:
-        bins += (values[:, 0] >= edge) * (_N_AB * _N_AB)
+        bins += lightness >= edge
+    for values in chroma:
+        values += _GREY_GUARD
+        values *= np.float32(1 / 5)
+        np.floor(values, out=values)
+        np.clip(values, -_N_AB // 2, _N_AB // 2 - 1, out=values)
+        values += np.float32(_N_AB // 2)
+        bins *= _N_AB
+        bins += values.astype(np.int32)
+    bins = bins.reshape(-1)
     counts = np.bincount(bins, minlength=_N_L * _N_AB * _N_AB)
     return (counts / len(bins)).astype(np.float32)

@@ -210,12 +210,14 @@ def filter_responses(
     # The part of the circular convolution that no edge of the frame reaches.
     down, across = (slice(_RADIUS, _RADIUS + n) for n in grey.shape)
     filtered = buffer.view(np.complex64)[down, across, 0]
-    kept = _kept_pixels(*grey.shape, stride) if stride > 1 else slice(None)
-    responses = np.empty((n_pairs, 2, len(kept) if stride > 1 else grey.size), dtype=np.float32)
+    kept = _kept_pixels(*grey.shape, stride)
+    responses = np.empty((n_pairs, 2, len(kept)), dtype=np.float32)
     for pair, gain in zip(responses, _pair_spectra(rows, columns, n_pairs), strict=True):
         np.multiply(flat_spectrum, gain, out=flat_buffer)
         cv2.dft(buffer, dst=buffer, flags=cv2.DFT_INVERSE)
-        values = filtered.reshape(-1)[kept]
+        values = filtered.reshape(-1)
+        if stride > 1:
+            values = values[kept]
         pair[0], pair[1] = values.real, values.imag
     return responses.reshape(2 * n_pairs, -1)
 

@@ -89,9 +89,12 @@ def _group(edges: npt.NDArray[Any], dx: npt.NDArray[Any], dy: npt.NDArray[Any]) 
     # Gradients that differ by half a turn run across the same line. Bins are centred on
     # multiples of 22.5 degrees, so that upright and level lines are not on the edge of two.
     turns = np.arctan2(dy.ravel()[places].astype(float), dx.ravel()[places]) / np.pi
-    directions = np.floor(turns * _N_DIRECTIONS + 0.5).astype(int) % _N_DIRECTIONS
-    members = [np.flatnonzero((directions - d + 1) % _N_DIRECTIONS <= 2)
-               for d in range(_N_DIRECTIONS)]  # fmt: skip
+    # -8 to 8, modulo 8: the lowest three bits.
+    directions = np.floor(turns * _N_DIRECTIONS + 0.5).astype(np.int8) & (_N_DIRECTIONS - 1)
+    members = [
+        np.flatnonzero((directions - np.int8(direction - 1)) & (_N_DIRECTIONS - 1) <= 2)
+        for direction in range(_N_DIRECTIONS)
+    ]
     used = np.zeros(len(places), dtype=bool)
     mask = np.zeros_like(edges)
     # 16 bits hold the labels of all but large images, and are quicker: no more than a quarter of
@@ -103,17 +106,18 @@ def _group(edges: npt.NDArray[Any], dx: npt.NDArray[Any], dy: npt.NDArray[Any]) 
         chosen = nearby[~used[nearby]]
         if len(chosen) <= least_size:
             continue
+        here = places[chosen]
         mask[:] = 0
-        mask.ravel()[places[chosen]] = 1
+        mask.ravel()[here] = 1
         _, labels = cv2.connectedComponents(mask, connectivity=8, ltype=label_type)
-        label = labels.ravel()[places[chosen]]
+        label = labels.ravel()[here]
         # Most components are too small: leave them before there is anything to compute.
         sizes = np.bincount(label)
         large = sizes > least_size
         kept = large[label]
-        chosen = chosen[kept]
+        chosen, here = chosen[kept], here[kept]
         number = (np.cumsum(large) - 1)[label[kept]]
-        y, x = np.divmod(places[chosen], width)
+        y, x = np.divmod(here, width)
         segments, accepted = _fit(number, sizes[large], x.astype(float), y.astype(float))
         used[chosen[accepted[number]]] = True
         found.append(segments)

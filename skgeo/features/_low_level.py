@@ -198,8 +198,7 @@ class LowLevelFeatures(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         if self._learns():
-            self._chosen_blocks()
-            self.texton_dictionary_ = self._learn_dictionary(X)
+            self.texton_dictionary_: npt.NDArray[np.float32] | None = self._learn_dictionary(X)
             self.block_slices_ = self._slices()
             return self
         if not is_single_pass(X):

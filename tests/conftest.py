@@ -9,8 +9,8 @@ from pathlib import Path
 # Read when the libraries are loaded, so it stands before them; what asks for n_jobs gets them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,16 @@ from ._flat_kernel import (
     IntArray,
     climb,
     nearest_center,
+    nearest_strongest,
     strongest_first,
     suppress,
 )
 
 #: A trajectory ends when it shifts by at most this fraction of the bandwidth.
 STOP_FRACTION = 1e-3
+
+#: From this many points on the compiled functions are worth their loading. The result is the same.
+COMPILED_FROM = 3000
 
 
 class MeanShiftResult(NamedTuple):
@@ -47,6 +51,7 @@ def mean_shift(
     assign: Literal["mode", "nearest"] = "mode",
     max_iter: int = 300,
     n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> MeanShiftResult:
     """Cluster points by mean shift with a flat kernel, every point a seed.
 
@@ -66,6 +71,8 @@ def mean_shift(
         Bound on the steps of a trajectory.
     n_jobs : int or None
         Threads; the result does not depend on it.
+    verbose : int
+        Whether to show a bar while the trajectories climb.
 
     Returns
     -------
@@ -84,54 +91,67 @@ def mean_shift(
     >>> mean_shift(np.array([[0.0], [1.0], [10.0]]), 2.0).centers
     array([[ 0.5], [10. ]])
     """
-    if metric == "euclidean":
-        climbed = climb(
+    on_sphere = metric == "haversine"
+    radius, tolerance = bandwidth, STOP_FRACTION * bandwidth
+    if on_sphere:
+        points = to_unit_vectors(points)
+        radius, tolerance = float(km_to_chord(radius)), float(km_to_chord(tolerance))
+    compiled = len(points) >= COMPILED_FROM and points.shape[1] == 2 + on_sphere
+    climbed = None
+    if compiled:
+        from ._plane_climb import climb_plane
+        from ._sphere_climb import climb_sphere
+
+        climbed = (climb_sphere if on_sphere else climb_plane)(
             points,
-            bandwidth,
-            tolerance=STOP_FRACTION * bandwidth,
+            radius,
+            tolerance=tolerance,
             max_iter=max_iter,
             n_jobs=n_jobs,
+            verbose=verbose,
         )
-        centers, labels = _clusters(
-            points, climbed, bandwidth, assign=assign, ties="coordinates", n_jobs=n_jobs
+    if climbed is None:
+        compiled = False
+        climbed = climb(
+            points,
+            radius,
+            tolerance=tolerance,
+            max_iter=max_iter,
+            on_sphere=on_sphere,
+            n_jobs=n_jobs,
+            verbose=verbose,
         )
-        return MeanShiftResult(centers, labels, climbed.n_iter)
-    vectors = to_unit_vectors(points)
-    radius = float(km_to_chord(bandwidth))
-    climbed = climb(
-        vectors,
-        radius,
-        tolerance=float(km_to_chord(STOP_FRACTION * bandwidth)),
-        max_iter=max_iter,
-        on_sphere=True,
-        n_jobs=n_jobs,
+    centers, center_of_terminal = _centers(climbed, radius, compiled=compiled)
+    if assign == "mode":
+        labels = center_of_terminal[climbed.terminal_of_seed]
+    else:
+        labels = nearest_center(centers, points, n_jobs=n_jobs)
+    return MeanShiftResult(
+        from_unit_vectors(centers) if on_sphere else centers, labels, climbed.n_iter
     )
-    centers, labels = _clusters(
-        vectors, climbed, radius, assign=assign, ties="first-seed", n_jobs=n_jobs
-    )
-    return MeanShiftResult(from_unit_vectors(centers), labels, climbed.n_iter)
 
 
-def _clusters(
-    points: FloatArray,
-    climbed: Climb,
-    radius: float,
-    *,
-    assign: str,
-    ties: str,
-    n_jobs: int | None,
-) -> tuple[FloatArray, IntArray]:
-    """Keep the terminals that no stronger one suppresses, and give each point to one of them."""
-    order = strongest_first(climbed, ties=ties)
-    order = order[climbed.counts[order] > 0]
+def _centers(climbed: Climb, radius: float, *, compiled: bool) -> tuple[FloatArray, IntArray]:
+    """Keep the terminals that no stronger one suppresses, and give each terminal to one of them.
+
+    A suppressed terminal has at least one centre within the radius, the one that suppressed
+    it. Where there are several, the nearest is the hill that the trajectory was on.
+    """
+    on_sphere = climbed.spread_around is not None
+    order = strongest_first(climbed)
+    center_of_terminal = np.empty(len(order), dtype=np.intp)
     candidates = climbed.terminals[order]
-    centers = candidates[suppress(candidates, radius)]
-    if assign == "nearest":
-        return centers, nearest_center(centers, points, n_jobs=n_jobs)
-    # A suppressed terminal has at least one centre within the radius, the one that suppressed
-    # it. Where there are several, the nearest is the hill that the trajectory was on.
-    center_of_terminal = nearest_center(centers, climbed.terminals, n_jobs=n_jobs)
-    return centers, center_of_terminal[climbed.terminal_of_seed]
+    if compiled and len(order) >= 12:
+        from ._suppress import suppress_near
+
+        found = suppress_near(candidates, radius, exact_ties=on_sphere)
+        if found is not None:
+            keep, center_of_terminal[order] = found
+            return candidates[keep], center_of_terminal
+    alive = climbed.counts[order] > 0
+    centers = candidates[alive][suppress(candidates[alive], radius, on_sphere=on_sphere)]
+    center_of_terminal[order] = nearest_strongest(centers, candidates)
+    return centers, center_of_terminal
 
 
 def nearest_place(

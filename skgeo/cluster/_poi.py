@@ -44,6 +44,8 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
     n_jobs : int or None, default=None
         Number of threads. None means 1 (or what a `joblib.parallel_config` says), -1 all
         processors. The result does not depend on it.
+    verbose : int, default=0
+        Above 0 a progress bar shows how far the climbing is.
 
     Attributes
     ----------
@@ -71,8 +73,14 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
     With ``metric="euclidean"`` and ``assign="nearest"``, centres, their order and labels are
     those of ``MeanShift(bandwidth=bandwidth, bin_seeding=False, cluster_all=True)``. Among
     centres with equally many photos the one with the larger coordinates comes first. On the
-    sphere such a rule would depend on the place: there the one that the first photo leads to
-    comes first. Input of single precision is computed in double precision.
+    sphere such a rule would depend on the place: there comes first the one that more photos lead
+    to, then the one with its photos closer around it, and only then the one that the first
+    photo leads to. Input of single precision is computed in double precision.
+
+    From 3,000 photos on, on the sphere and in two dimensions, compiled functions do the work; the
+    result is the same. The compiler's output is kept beside the module, or in the user's cache
+    folder where that cannot be written, so that only the first use on a machine waits some
+    seconds for it.
 
     On the sphere the mean of places is their renormalised mean vector. Where the photos within the
     bandwidth balance each other around the Earth's centre, no mean exists and the trajectory
@@ -104,6 +112,7 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
         "assign": [StrOptions({"mode", "nearest"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -114,12 +123,14 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
         assign: Literal["mode", "nearest"] = "mode",
         max_iter: int = 300,
         n_jobs: int | None = None,
+        verbose: int = 0,
     ) -> None:
         self.bandwidth = bandwidth
         self.metric = metric
         self.assign = assign
         self.max_iter = max_iter
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> POIMeanShift:
         """Find the POIs.
@@ -152,6 +163,7 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
             assign=self.assign,
             max_iter=int(self.max_iter),
             n_jobs=self.n_jobs,
+            verbose=int(self.verbose),
         )
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from skgeo._geodesy import EARTH_RADIUS_KM, from_unit_vectors, km_to_chord, to_unit_vectors
 from skgeo.cluster import _flat_kernel
-from skgeo.cluster._flat_kernel import climb, nearest_center, strongest_first, suppress
+from skgeo.cluster._flat_kernel import (
+    Climb,
+    climb,
+    distinct_rows,
+    nearest_center,
+    nearest_strongest,
+    strongest_first,
+    suppress,
+)
 
 
 def test_every_seed_ends_at_the_mean_of_the_points_around_it(rng):
@@ -37,14 +46,14 @@ def test_blocks_hold_no_more_neighbors_than_they_may(rng, monkeypatch):
     points = np.concatenate([rng.normal(size=(200, 2)), 100 + 0.01 * rng.normal(size=(200, 2))])
     monkeypatch.setattr(_flat_kernel, "_MAX_NEIGHBORS_HELD", 500)
     sizes = []
-    block = _flat_kernel._means_of_block
+    block = _flat_kernel._Means._of_block
 
-    def spy(tree, points, states, radius, on_sphere):
-        means, counts = block(tree, points, states, radius, on_sphere)
+    def spy(self, states):
+        means, counts = block(self, states)
         sizes.append((int(counts.sum()), int(counts.max())))
         return means, counts
 
-    monkeypatch.setattr(_flat_kernel, "_means_of_block", spy)
+    monkeypatch.setattr(_flat_kernel._Means, "_of_block", spy)
     climb(points, 0.5, tolerance=5e-4, max_iter=300)
     assert len(sizes) > 10
     assert all(total <= 500 + most for total, most in sizes)
@@ -60,15 +69,40 @@ def test_max_iter_bounds_the_shifts():
         np.testing.assert_allclose(terminal, points[np.abs(points - seed) <= 2.0].mean())
 
 
-def test_strongest_first_breaks_ties_as_told():
+def test_equal_strength_in_the_plane_goes_by_coordinates():
     # Three pairs, the largest coordinates in the middle of the input.
     points = np.array([[0.0, 1.0], [0.1, 1.0], [9.0, 0.0], [9.0, 0.1], [5.0, 5.0], [5.0, 5.1]])
     climbed = climb(points, 1.0, tolerance=1e-3, max_iter=300)
     assert climbed.counts.tolist() == [2, 2, 2]
-    by_coordinates = climbed.terminals[strongest_first(climbed, ties="coordinates")]
+    by_coordinates = climbed.terminals[strongest_first(climbed)]
     np.testing.assert_allclose(by_coordinates, [[9.0, 0.05], [5.0, 5.05], [0.05, 1.0]])
-    by_seed = climbed.terminals[strongest_first(climbed, ties="first-seed")]
-    np.testing.assert_allclose(by_seed, [[0.05, 1.0], [9.0, 0.05], [5.0, 5.05]])
+
+
+def test_equal_strength_on_the_sphere_goes_by_spread_then_by_the_first_seed():
+    # Around the equator, in degrees of longitude; the kernel reaches 1 degree.
+    pairs = [[10.0, 10.4], [20.0, 20.2], [30.0, 30.4]]
+    three = [40.0, 40.3, 40.9]
+    longitudes = np.array([*np.ravel(pairs), *three])
+    points = to_unit_vectors(np.stack([np.zeros_like(longitudes), longitudes], axis=1))
+    radius = km_to_chord(1.0 * np.pi / 180.0 * EARTH_RADIUS_KM)
+    climbed = climb(points, radius, tolerance=1e-3 * radius, max_iter=300, on_sphere=True)
+    ordered = climbed.terminals[strongest_first(climbed)]
+    middles = from_unit_vectors(ordered)[:, 1]
+    strength = climbed.counts[strongest_first(climbed)]
+    assert strength.tolist() == [3, 2, 2, 2]
+    np.testing.assert_allclose(middles, [40.4, 20.1, 10.2, 30.2], atol=1e-9)
+
+
+def test_of_two_crowds_alike_the_one_that_more_seeds_lead_to_is_stronger():
+    climbed = Climb(
+        terminals=np.eye(3)[:2],
+        counts=np.array([5, 5]),
+        terminal_of_seed=np.array([0, 1, 1]),
+        first_seed=np.array([0, 1]),
+        n_iter=1,
+        spread_around=lambda places: np.zeros(len(places)),
+    )
+    assert strongest_first(climbed).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 50, 700])
@@ -97,6 +131,27 @@ def test_nearest_center_equals_the_plain_loop(rng):
 
 
 def test_minus_zero_is_zero():
-    rows, which = _flat_kernel._distinct(np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, -1.0]]))
+    rows, which = distinct_rows(np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, -1.0]]))
     np.testing.assert_array_equal(rows, [[0.0, -1.0], [0.0, 1.0]])
     np.testing.assert_array_equal(which, [1, 1, 0])
+
+
+def test_of_centers_equally_near_the_strongest_is_taken(rng):
+    centers = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, -1.0], [-1.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+    points = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [-0.5, 0.0]])
+    assert nearest_strongest(centers, points).tolist() == [0, 1, 0, 3]
+    assert nearest_strongest(centers[:1], points).tolist() == [0, 0, 0, 0]
+    lattice = rng.integers(0, 4, size=(60, 2)).astype(float)
+    points = rng.integers(0, 8, size=(200, 2)) / 2
+    expected = [int(np.argmin(((lattice - p) ** 2).sum(axis=1))) for p in points]
+    np.testing.assert_array_equal(nearest_strongest(lattice, points), expected)
+
+
+def test_a_shift_as_long_as_the_tolerance_is_judged_as_a_single_vector_is(rng):
+    shifts = rng.normal(size=(3000, 2))
+    for shift in shifts[:200]:
+        tolerance = np.linalg.norm(shift)  # scikit-learn's, of one vector at a time
+        assert _flat_kernel._within(shift[None], tolerance)[0]
+        assert not _flat_kernel._within(shift[None], np.nextafter(tolerance, 0.0))[0]
+    expected = [np.linalg.norm(shift) <= 1.0 for shift in shifts]
+    np.testing.assert_array_equal(_flat_kernel._within(shifts, 1.0), expected)

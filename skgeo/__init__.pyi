@@ -22,6 +22,7 @@ from .features import (
     LowLevelFeatures as LowLevelFeatures,
     SIFTBagOfWords as SIFTBagOfWords,
 )
+from .images import FaceFilter as FaceFilter
 from .neighbors import (
     KNNGeoRegressor as KNNGeoRegressor,
     RandomGeoRegressor as RandomGeoRegressor,

@@ -3,4 +3,5 @@ from ._collection import is_single_pass as is_single_pass
 from ._errors import ImageError as ImageError
 from ._errors import MissingImageError as MissingImageError
 from ._exif import read_exif_position as read_exif_position
+from ._faces import FaceFilter as FaceFilter
 from ._load import load_image as load_image

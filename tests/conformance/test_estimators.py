@@ -109,6 +109,7 @@ def test_discovery_finds_the_house():
         "BlockScaler",
         "CNNFeatures",
         "DGAETransformer",
+        "FaceFilter",
         "InconsistencyPairs",
         "KNNGeoRegressor",
         "LowLevelFeatures",

@@ -84,8 +84,8 @@ class LowLevelFeatures(TransformerMixin, BaseEstimator):
         of the block "line" at 0.99 on average.
     precision : {"fast", "exact"}, default="fast"
         "fast" approximates the two blocks that take nearly all of the time, "texture" and "gist",
-        two to six times faster. On photographs both correlate with those of "exact" at 0.99 and
-        more, see the user guide. Blocks of the two kinds may be compared with each other.
+        three to six times faster. On photographs they correlate with those of "exact" at 0.997 and
+        0.9996 on average, and at 0.978 and 0.999 at worst, see the user guide.
 
     Attributes
     ----------

@@ -31,8 +31,8 @@ class FaceFilter(BaseEstimator):
     detector : "lbp", str, Path or callable, default="lbp"
         "lbp" is the cascade of local binary patterns that comes with scikit-image
         (``pip install "skgeo[faces]"``): upright faces seen from the front. A path is taken for
-        the ONNX file of a YuNet network, which OpenCV runs; it finds more faces, and fewer that
-        are none, and has to be got by yourself. A callable takes an RGB array of type uint8 and
+        the ONNX file of a YuNet network, which OpenCV runs and which knows faces from the side as
+        well; it has to be got by yourself. A callable takes an RGB array of type uint8 and
         returns boxes of shape (k, 4), left, top, width and height in pixels.
     max_face_fraction : float, default=0.02
         The part of the image that faces may cover. The boxes of "lbp" reach from the brows to the
@@ -65,7 +65,7 @@ class FaceFilter(BaseEstimator):
     -----
     Measured at the defaults on photos with a longer side of 256 pixels: of 801 photos of buildings
     in San Francisco, without large faces, 3 were dropped (0.4 percent). Of 538 photos of Mexican
-    cities 20 were dropped, 16 of which show a face; 42 do that clearly, many of them from the side
+    cities 20 were dropped, 17 of which show a face; 42 do that clearly, many of them from the side
     or behind glasses, so the cascade misses more than half. It takes 44 ms a photo and core.
 
     References

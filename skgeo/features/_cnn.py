@@ -19,10 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._progress import progress
 from .._validation import Interval, StrOptions
 from ..images import check_images, is_single_pass
+from ..images._map_images import Outcome, map_images, stack_rows
 from ._activations import TappedNetwork, find_tap
 from ._backbones import load_backbone
 from ._cnn_images import Preprocessing, central_square
-from ._map_images import Outcome, map_images, stack_rows
 
 __all__ = ["CNNFeatures"]
 

@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._threads import single_threaded
 from .._validation import Interval, StrOptions
 from ..images import check_images, is_single_pass
+from ..images._map_images import Failures, map_images, stack_rows
 from ._blocks import LOW_LEVEL_WIDTHS, consecutive_slices
 from ._describe import (
     SAMPLE_IMAGES,
@@ -24,9 +26,7 @@ from ._describe import (
     sample_responses,
 )
 from ._lab import LAB_KINDS
-from ._map_images import Failures, map_images, stack_rows
 from ._texture import BLUE_MARBLE, learn_textons, load_dictionary
-from ._threads import single_threaded
 
 __all__ = ["LowLevelFeatures"]
 

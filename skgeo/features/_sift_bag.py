@@ -12,13 +12,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._threads import single_threaded
 from .._validation import Interval, StrOptions
 from ..images import check_images, is_single_pass
+from ..images._map_images import Failures, map_images
 from ._blocks import consecutive_slices
 from ._describe import reservoir
-from ._map_images import Failures, map_images
 from ._sift_rows import Encoder, encode, sample_descriptors, stack_sparse
-from ._threads import single_threaded
 from ._vocabulary import inverse_document_frequency, learn_tree, learn_words
 
 __all__ = ["SIFTBagOfWords"]

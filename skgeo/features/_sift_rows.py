@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from ._map_images import Failures, Outcome
+from ..images._map_images import Failures, Outcome
 from ._sift import root_sift
 from ._vocabulary import WordTree, soft_counts, term_counts
 

@@ -33,6 +33,7 @@ from sklearn.utils.estimator_checks import (
     check_valid_tag_types,
 )
 
+from skgeo._threads import single_threaded
 from skgeo.features import (
     BlockScaler,
     LowLevelFeatures,
@@ -43,9 +44,8 @@ from skgeo.features import (
     tiny_image,
 )
 from skgeo.features._describe import reservoir
-from skgeo.features._map_images import map_images
-from skgeo.features._threads import single_threaded
 from skgeo.images import ImageError, MissingImageError, load_image
+from skgeo.images._map_images import map_images
 
 WIDTHS = {"tiny5": 75, "tiny16": 768, "color": 784, "texture": 512, "line": 232, "gist": 600}
 

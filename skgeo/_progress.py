@@ -9,7 +9,12 @@ T = TypeVar("T")
 
 
 def progress(
-    iterable: Iterable[T], *, verbose: int, total: int | None = None, desc: str = "", unit: str = "it"
+    iterable: Iterable[T],
+    *,
+    verbose: int,
+    total: int | None = None,
+    desc: str = "",
+    unit: str = "it",
 ) -> Iterable[T]:
     """Wrap an iterable in a tqdm bar on stderr if ``verbose`` is above 0; else return it as is."""
     if not verbose:

@@ -172,7 +172,7 @@ def test_every_parameter_and_attribute_is_documented(name):
 
 
 def test_spherical_pois_pass_every_check_that_sends_places():
-    """metric="haversine" takes two columns; the checks send others, so they run on POIs of places."""
+    """metric="haversine" takes two columns and most checks send others: here are places."""
     rng = np.random.default_rng(0)
     places = np.stack([rng.uniform(-90, 90, 40), rng.uniform(-180, 180, 40)], axis=1)
     poi = POIMeanShift(500.0, metric="haversine")

@@ -8,6 +8,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
@@ -179,10 +180,29 @@ def different_parameters(stored: dict[str, str], given: dict[str, str]) -> str:
     )
 
 
+#: What computes the vectors, by the names under which it is installed.
+_DISTRIBUTIONS = (
+    "skgeo",
+    "numpy",
+    "opencv-python-headless",
+    "opencv-python",
+    "opencv-contrib-python",
+    "Pillow",
+    "torch",
+)
+
+
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries in use that make the numbers."""
-    modules = {name: sys.modules.get(name) for name in ("skgeo", "numpy", "cv2", "PIL", "torch")}
-    return {name: str(module.__version__) for name, module in modules.items() if module is not None}
+    """Versions of the libraries that make the numbers, whether they are loaded yet or not."""
+    return {name: version(name) for name in _DISTRIBUTIONS if _is_installed(name)}
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:  # OpenCV is distributed under several names
+        return False
+    return True
 
 
 def _is_neutral(parameter: str) -> bool:

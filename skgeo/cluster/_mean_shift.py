@@ -96,7 +96,8 @@ def mean_shift(
     if on_sphere:
         points = to_unit_vectors(points)
         radius, tolerance = float(km_to_chord(radius)), float(km_to_chord(tolerance))
-    compiled = len(points) >= COMPILED_FROM and points.shape[1] == 2 + on_sphere
+    # Fewer than 12 points scikit-learn does not search with the tree that is followed there.
+    compiled = len(points) >= max(COMPILED_FROM, 12) and points.shape[1] == 2 + on_sphere
     climbed = None
     if compiled:
         from ._plane_climb import climb_plane

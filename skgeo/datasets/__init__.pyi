@@ -9,3 +9,4 @@ from ._blue_marble import (
 )
 from ._geo_world import make_geo_world as make_geo_world
 from ._geotagged_photos import load_geotagged_photos as load_geotagged_photos
+from ._photo_coordinates import make_photo_coordinates as make_photo_coordinates

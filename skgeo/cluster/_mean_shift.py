@@ -125,6 +125,10 @@ def mean_shift(
     centers, center_of_terminal = _centers(climbed, radius, compiled=compiled)
     if assign == "mode":
         labels = center_of_terminal[climbed.terminal_of_seed]
+    elif compiled:
+        from ._suppress import nearest_near
+
+        labels = nearest_near(centers, points, radius, n_jobs=n_jobs)
     else:
         labels = nearest_center(centers, points, n_jobs=n_jobs)
     return MeanShiftResult(

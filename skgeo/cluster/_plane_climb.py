@@ -64,22 +64,9 @@ def climb_plane(
     del parts
     # One end for each set of points, whichever chunk it was found in.
     _, kept, merged = np.unique(sets[:, 0], return_index=True, return_inverse=True)
-    places = places[kept]
-    ends = in_threads(
-        lambda a, b: _exact_means(plane, tree, places[a:b]), len(places), n_jobs=n_jobs
-    )
     end_of_distinct = np.empty(len(order), dtype=np.intp)
     end_of_distinct[order] = merged[end_of_sorted]
-    return join_climb(np.concatenate(ends), sets[kept, 1], end_of_distinct[which], n_iter)
-
-
-@compiled
-def _exact_means(plane: Plane, tree: Tree, places: FloatArray) -> FloatArray:
-    means = np.empty((len(places), 2))
-    for i in range(len(places)):
-        x, y = places[i, 0], places[i, 1]
-        _, _, _, _, means[i, 0], means[i, 1] = tree_disc(plane, tree, x, y, False)
-    return means
+    return join_climb(places[kept], sets[kept, 1], end_of_distinct[which], n_iter)
 
 
 @compiled
@@ -90,7 +77,7 @@ def _climb_chunk(
 
     Returns the steps of the longest trajectory (-1: a shift that cannot be told from the
     tolerance), for each seed its end, and for each end its set of points (hash and number) and
-    a place from which the kernel covers just this set.
+    where it is, with scikit-learn's bits.
     """
     n = stop - begin
     places, nodes, slots = seed_nodes(n, 2)
@@ -111,12 +98,14 @@ def _climb_chunk(
         end_of_seed[seed] = node
         longest = max(longest, taken - 1)
     ends = rank_ends(end_of_seed, used)
-    sets, before = np.empty((len(ends), 2), dtype=np.int64), np.empty((len(ends), 2))
+    sets, where = np.empty((len(ends), 2), dtype=np.int64), np.empty((len(ends), 2))
     for i in range(len(ends)):
-        sets[i, 0], sets[i, 1] = nodes[ends[i], HASH], nodes[ends[i], COUNT]
-        previous = nodes[ends[i], PREVIOUS]
-        before[i, 0], before[i, 1] = places[previous, 0], places[previous, 1]
-    return longest, end_of_seed, sets, before
+        end = ends[i]
+        sets[i, 0], sets[i, 1] = nodes[end, HASH], nodes[end, COUNT]
+        if nodes[end, EXACT] == 0:
+            _make_exact(plane, tree, places, nodes, end)
+        where[i, 0], where[i, 1] = places[end, 0], places[end, 1]
+    return longest, end_of_seed, sets, where
 
 
 @inner
@@ -158,6 +147,9 @@ def _step(
             x = mean_of(plane, count, sum_x, plane.low_x, places[node, 0])
             y = mean_of(plane, count, sum_y, plane.low_y, places[node, 1])
         else:
+            nodes[mean, EXACT] = 1
+        if count == 1 and nodes[node, COUNT] == 0:  # a seed alone is its own mean
+            x, y = places[node, 0], places[node, 1]
             nodes[mean, EXACT] = 1
         places[mean, 0], places[mean, 1] = x, y
     if mean == node:

@@ -34,9 +34,9 @@ def test_every_seed_ends_at_the_mean_of_the_points_around_it(rng):
 def test_neither_threads_nor_blocks_change_a_bit(rng, monkeypatch):
     points = np.round(rng.normal(size=(300, 2)), 1)
     expected = climb(points, 0.5, tolerance=5e-4, max_iter=300)
-    for held in (1, 1000, 20_000):
+    for held in (1, 20_000):
         monkeypatch.setattr(_flat_kernel, "_MAX_NEIGHBORS_HELD", held)
-        for n_jobs in (1, 2, 3):
+        for n_jobs in (1, 2):
             again = climb(points, 0.5, tolerance=5e-4, max_iter=300, n_jobs=n_jobs)
             for a, b in zip(expected, again, strict=True):
                 np.testing.assert_array_equal(a, b)

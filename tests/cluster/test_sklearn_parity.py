@@ -133,14 +133,14 @@ def test_duplicates_in_great_number():
 @pytest.mark.parametrize("at", [[0.0, 0.0], [-33.45, -70.66], [89.9, 179.9]])
 def test_photographs_of_one_place_rounded_as_devices_round(at):
     rng = np.random.default_rng(0)
-    points = np.array(at) + 0.004 * rng.normal(size=(300, 2))
+    points = np.array(at) + 0.004 * rng.normal(size=(120, 2))
     for digits in (3, 4, 6):
         assert_same_clusters(points.round(digits), 0.005)
 
 
 @pytest.mark.parametrize("bandwidth", [0.0001, 0.005, 0.05])
 def test_photographs_of_the_world(bandwidth):
-    assert_same_clusters(make_photo_coordinates(1200, random_state=3).coordinates, bandwidth)
+    assert_same_clusters(make_photo_coordinates(600, random_state=3).coordinates, bandwidth)
 
 
 def test_sixteen_dimensions_which_scikit_learn_does_not_put_into_a_tree():

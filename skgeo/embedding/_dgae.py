@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import Places, check_places
 from ..pairs import InconsistencyPairs
+from ..pairs._areas import assign_labels, assign_places, known_areas
 from ._batches import PairGraph
 from ._evaluate import check_graph, evaluate_terms
 from ._fitting import PairGraphs, finetune, fit_network
-from ._replay import KnownPlaces, Memory, assign_labels, assign_places, join, remember
+from ._replay import KnownPlaces, Memory, join, remember
 from ._representation import BlockStatistics, first_block, represent
 from ._settings import CONSTRAINTS, Settings, resolve_settings
 
@@ -255,7 +256,9 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.n_iter_ = sum(row["phase"] == "train" for row in self.history_)
         self._statistics = BlockStatistics(self.module_, X)
         self._classes = None if places is None or pairs is None else places.classes
-        self._centres = getattr(getattr(pairs, "poi_", None), "cluster_centers_", None)
+        self._areas = None
+        if labels is not None and coordinates is not None:
+            self._areas = known_areas(pairs.poi_, labels)
         seen = Memory(X, labels, coordinates, len(X))
         self._memory = remember(None, seen, self.replay_size, rng)
         return self
@@ -286,8 +289,8 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Raises
         ------
         ValueError
-            If ``y`` is of another kind than in `fit`, or the POIs of `pairs` have no centres
-            and bandwidth to assign a new photo by.
+            If ``y`` is of another kind than in `fit`, or the POIs of `pairs` have neither centres
+            and a bandwidth nor ``predict`` to assign a new photo by.
         """
         if not hasattr(self, "module_"):
             return self.fit(X, y)
@@ -338,14 +341,9 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             labels, self._classes = assign_labels(places.labels, places.classes, self._classes)
             return Memory(X, labels, None, len(X))
         assert self.pairs_ is not None
-        poi = self.pairs_.poi_
-        if self._centres is None or not hasattr(poi, "bandwidth"):
-            raise ValueError(
-                f"partial_fit needs POIs with `cluster_centers_` and a `bandwidth` to assign new "
-                f"photos by; {type(poi).__name__} has none. Use POIMeanShift, or labels as y."
-            )
+        assert self._areas is not None
         assert places.coordinates is not None
-        labels, self._centres = assign_places(places.coordinates, self._centres, poi)
+        labels, self._areas = assign_places(places.coordinates, self._areas, self.pairs_.poi_)
         return Memory(X, labels, places.coordinates, len(X))
 
     def transform(self, X: Any) -> Float32Array:

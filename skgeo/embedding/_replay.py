@@ -6,10 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
-from sklearn.base import BaseEstimator, ClusterMixin, clone
-
-from .._geodesy import great_circle_km, to_unit_vectors
+from sklearn.base import BaseEstimator, ClusterMixin
 
 IntArray = npt.NDArray[np.intp]
 
@@ -77,67 +74,3 @@ class KnownPlaces(ClusterMixin, BaseEstimator):
         """Answer with the known labels."""
         self.labels_ = np.asarray(self.labels)
         return self
-
-
-def assign_labels(
-    labels: IntArray, classes: npt.NDArray[Any], known: npt.NDArray[Any]
-) -> tuple[IntArray, npt.NDArray[Any]]:
-    """Number area labels as they were numbered before; new ones are appended.
-
-    Parameters
-    ----------
-    labels, classes : ndarray
-        Labels of the new photos by number, and what each number stands for.
-    known : ndarray
-        What the numbers stood for so far.
-
-    Returns
-    -------
-    labels, known : ndarray
-        The labels in the numbering of ``known``, and ``known`` with the new areas.
-    """
-    number = {label: i for i, label in enumerate(known.tolist())}
-    for label in classes.tolist():
-        number.setdefault(label, len(number))
-    mapped = np.array([number[label] for label in classes.tolist()], dtype=np.intp)
-    return mapped[labels], np.array(list(number))
-
-
-def assign_places(
-    coordinates: npt.NDArray[np.float64], centres: npt.NDArray[np.float64], poi: Any
-) -> tuple[IntArray, npt.NDArray[np.float64]]:
-    """POIs of new photos: those of their locations, or new ones (section 4.6 of the paper).
-
-    A photo within the bandwidth of a POI's centre belongs to the nearest. The others are
-    clustered among themselves, by a clone of the same clusterer, into new POIs.
-
-    Parameters
-    ----------
-    coordinates : ndarray of shape (n, 2)
-        Locations of the new photos in degrees.
-    centres : ndarray of shape (n_pois, 2)
-        Centres of the POIs known so far.
-    poi : estimator
-        The fitted clusterer, with a ``bandwidth`` and, for kilometres, metric "haversine".
-
-    Returns
-    -------
-    labels : ndarray of int
-        POI of each new photo; numbers from ``n_pois`` on are new POIs.
-    centres : ndarray
-        Centres of all POIs, new ones appended.
-    """
-    spherical = getattr(poi, "metric", "euclidean") == "haversine"
-    tree = cKDTree(to_unit_vectors(centres) if spherical else centres)
-    _, labels = tree.query(to_unit_vectors(coordinates) if spherical else coordinates)
-    labels = np.asarray(labels, dtype=np.intp)
-    if spherical:
-        distance = great_circle_km(coordinates, centres[labels])
-    else:
-        distance = np.linalg.norm(coordinates - centres[labels], axis=1)
-    far = distance > poi.bandwidth
-    if far.any():
-        fresh = clone(poi).fit(coordinates[far])
-        labels[far] = len(centres) + fresh.labels_
-        centres = np.concatenate([centres, fresh.cluster_centers_])
-    return labels, centres

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_memory, validate_data
 
 from .._validation import HasMethods, Interval, StrOptions, check_places
 from ..cluster import POIMeanShift
+from ._areas import area_labels
 from ._compute import (
     GraphSettings,
     compute_pairs,
@@ -221,7 +221,7 @@ class InconsistencyPairs(BaseEstimator):
                 self.poi_ = poi.fit(places.coordinates)
             else:
                 self.poi_ = remembered_fit(memory, poi, places.coordinates)
-            self.labels_ = _area_labels(self.poi_, len(X))
+            self.labels_ = area_labels(self.poi_, len(X))
         self.method_ = resolve_method(self.method, len(X))
         seed = None
         if self.random_state is not None:
@@ -255,20 +255,3 @@ class InconsistencyPairs(BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.two_d_labels = True
         return tags
-
-
-def _area_labels(poi: Any, n_samples: int) -> npt.NDArray[np.intp]:
-    """Labels that a clusterer found, with an area of its own for each photo it calls noise."""
-    if not hasattr(poi, "labels_"):
-        raise TypeError(
-            f"poi={poi!r} has no labels_ after fit; expected a clusterer, such as POIMeanShift()."
-        )
-    labels = np.array(poi.labels_, dtype=np.intp)
-    if labels.shape != (n_samples,):
-        raise ValueError(
-            f"poi={poi!r} has labels_ of shape {labels.shape}; expected one label for each of "
-            f"{n_samples} photos."
-        )
-    noise = np.flatnonzero(labels < 0)
-    labels[noise] = labels.max(initial=-1) + 1 + np.arange(len(noise))
-    return labels

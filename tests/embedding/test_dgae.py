@@ -299,9 +299,9 @@ def test_partial_fit_takes_new_photos_in_without_forgetting(world):
     assert score() > before - 3
     assert dgae.history_[-1]["phase"] == "partial"
     # Photos of a place never seen open a POI of their own; a label of another kind is refused.
-    n_places = len(dgae._centres)
+    n_places = len(dgae._areas.centers)
     dgae.partial_fit(X[:3], np.full((3, 2), 77.7))
-    assert len(dgae._centres) == n_places + 1
+    assert len(dgae._areas.centers) == n_places + 1
     with pytest.raises(ValueError, match="y holds labels, but the network was fitted on loc"):
         dgae.partial_fit(X[:3], [0, 1, 2])
     with pytest.raises(ValueError, match="y is None"):
@@ -415,4 +415,4 @@ def test_spherical_pois_work_across_the_antimeridian(part):
     dgae = DGAETransformer(**SMALL, pairs=pairs).fit(X, y)
     assert len(dgae.pairs_.poi_.cluster_centers_) == 2
     dgae.partial_fit(X[:4], y[:4])
-    assert len(dgae._centres) == 2
+    assert len(dgae._areas.centers) == 2

@@ -33,30 +33,34 @@ class Frame(NamedTuple):
     plain: bool
 
 
-def make_frame(X: npt.NDArray[Any], *, working_memory: float | None = None) -> Frame:
-    """Find the frame of the rows of X, reading them in blocks.
+def make_frame(*arrays: npt.NDArray[Any], working_memory: float | None = None) -> Frame:
+    """Find the frame of the rows of X, or of several arrays together, reading them in blocks.
 
     Raises
     ------
     ValueError
         If the values are so large that squared distances overflow.
     """
-    mean = np.zeros(X.shape[1])
+    mean = np.zeros(arrays[0].shape[1])
     raw, centred = 0.0, 0.0
+    n = sum(len(X) for X in arrays)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in _slices(X, working_memory):
-            mean += X[part].sum(axis=0, dtype=np.float64) / len(X)
-        for part in _slices(X, working_memory):
-            block = X[part].astype(np.float64)
-            raw = max(raw, float(_squared_norms(block).max()))
-            block -= mean
-            centred = max(centred, float(_squared_norms(block).max()))
+        for X in arrays:
+            for part in _slices(X, working_memory):
+                mean += X[part].sum(axis=0, dtype=np.float64) / n
+        for X in arrays:
+            for part in _slices(X, working_memory):
+                block = X[part].astype(np.float64)
+                raw = max(raw, float(_squared_norms(block).max()))
+                block -= mean
+                centred = max(centred, float(_squared_norms(block).max()))
     if not np.isfinite(4.0 * centred):
         raise ValueError(
             "X has values so large that squared distances overflow double precision; expected "
             "features of moderate size, for example scaled by BlockScaler."
         )
-    if X.dtype == np.float32 and 1e-12 < centred < 1e12 and raw < 4.0 * centred:
+    single = all(X.dtype == np.float32 for X in arrays)
+    if single and 1e-12 < centred < 1e12 and raw < 4.0 * centred:
         return Frame(np.zeros_like(mean), 1.0, plain=True)
     # At the small end the scale itself must stay finite.
     exponent = 0 if centred == 0.0 else int(np.clip(np.frexp(np.sqrt(centred))[1], -1000, 1000))

@@ -257,7 +257,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._statistics = BlockStatistics(self.module_, X)
         self._classes = None if places is None or pairs is None else places.classes
         self._areas = None
-        if labels is not None and coordinates is not None:
+        if pairs is not None and labels is not None and coordinates is not None:
             self._areas = known_areas(pairs.poi_, labels)
         seen = Memory(X, labels, coordinates, len(X))
         self._memory = remember(None, seen, self.replay_size, rng)

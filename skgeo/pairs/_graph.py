@@ -140,16 +140,57 @@ def stack_rows(parts: Sequence[NeighborRows]) -> NeighborRows:
     )
 
 
+def take_rows(graph: NeighborRows, ids: npt.NDArray[np.int64]) -> NeighborRows:
+    """Return the rows ``ids``, in this order."""
+    lengths = np.diff(graph.indptr)[ids]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    take = np.arange(indptr[-1]) + np.repeat(graph.indptr[ids] - indptr[:-1], lengths)
+    return NeighborRows(indptr, graph.indices[take], graph.distances[take])
+
+
 def reorder_rows(graph: NeighborRows, position: npt.NDArray[np.int64]) -> NeighborRows:
     """Return the graph whose row ``position[i]`` is row ``i`` of this one."""
-    lengths = np.diff(graph.indptr)
     source = np.empty(len(position), dtype=np.int64)
     source[position] = np.arange(len(position))
-    indptr = np.concatenate([[0], np.cumsum(lengths[source])]).astype(np.int64)
-    take = np.arange(indptr[-1]) + np.repeat(
-        graph.indptr[:-1][source] - indptr[:-1], lengths[source]
+    return take_rows(graph, source)
+
+
+def row_numbers(graph: NeighborRows) -> npt.NDArray[np.int64]:
+    """Return the row of each pair."""
+    return np.repeat(np.arange(len(graph.indptr) - 1), np.diff(graph.indptr))
+
+
+def entry_limits(graph: NeighborRows, k: int) -> npt.NDArray[np.float64]:
+    """Return the distance below which a later photo enters a row of k; inf where there is room."""
+    full = np.diff(graph.indptr) >= k
+    limits = np.full(len(full), np.inf)
+    limits[full] = graph.distances[graph.indptr[:-1][full] + k - 1]
+    return limits
+
+
+def merge_rows(first: NeighborRows, later: NeighborRows, k: int) -> NeighborRows:
+    """Return the k nearest of both, row by row.
+
+    Every index of ``later`` is larger than all of ``first``: at the same distance it comes after.
+    Rows of ``later`` may be in any order.
+    """
+    row = row_numbers(later)
+    enters = later.distances < entry_limits(first, k)[row]
+    touched = np.unique(row[enters])
+    if not len(touched):
+        return first
+    had = take_rows(first, touched)
+    merged = rows_from_triplets(
+        len(touched),
+        np.concatenate([row_numbers(had), np.searchsorted(touched, row[enters])]),
+        np.concatenate([had.indices, later.indices[enters]]),
+        np.concatenate([had.distances, later.distances[enters]]),
+        k,
     )
-    return NeighborRows(indptr, graph.indices[take], graph.distances[take])
+    rest = np.setdiff1d(np.arange(len(first.indptr) - 1), touched, assume_unique=True)
+    return reorder_rows(
+        stack_rows([take_rows(first, rest), merged]), np.concatenate([rest, touched])
+    )
 
 
 def pair_recall(found: Any, exact: Any) -> float:

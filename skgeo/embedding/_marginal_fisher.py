@@ -7,94 +7,23 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import HasMethods, Interval, StrOptions
-from ._scatter import pair_scatter
+from ..pairs import InconsistencyPairs
+from ._fisher_axes import fix_signs, marginal_fisher_axes
+from ._principal import principal_axes, project
+from ._scatter import pair_sum, rounding_of_sum
+from ._shrinkage import analytic_shrinkage
 
 FloatArray = npt.NDArray[np.float64]
 
-
-def principal_axes(X: FloatArray, max_components: int) -> FloatArray:
-    """Principal axes of centred rows, most variance first, down to the numerical rank.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Centred rows, float64.
-    max_components : int
-        At most so many axes.
-
-    Returns
-    -------
-    ndarray of shape (n_features, n_axes)
-        Orthonormal columns; none if all rows are equal.
-    """
-    n_samples, n_features = X.shape
-    # The smaller of the two Gram matrices has the same spectrum.
-    wide = n_features > n_samples
-    gram = X @ X.T if wide else X.T @ X
-    size = len(gram)
-    first = max(0, size - max_components)
-    values, vectors = scipy.linalg.eigh(gram, subset_by_index=[first, size - 1])
-    values, vectors = values[::-1], vectors[:, ::-1]
-    # Squares of singular values: the rounding of the Gram matrix bounds what can be told from 0.
-    keep = values > max(n_samples, n_features) * np.finfo(np.float64).eps * max(values[0], 0.0)
-    values, vectors = values[keep], vectors[:, keep]
-    axes = X.T @ vectors / np.sqrt(values) if wide else vectors
-    return np.ascontiguousarray(_fix_signs(axes))
-
-
-def _fix_signs(vectors: FloatArray) -> FloatArray:
-    """Flip columns so that the entry of largest magnitude is positive: same signs everywhere."""
-    if vectors.size == 0:
-        return vectors
-    largest = np.argmax(np.abs(vectors), axis=0)
-    signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
-    flipped: FloatArray = vectors * np.where(signs == 0.0, 1.0, signs)
-    return flipped
-
-
-def marginal_fisher_axes(
-    scatter_same: FloatArray, scatter_confusing: FloatArray, shrinkage: float
-) -> tuple[FloatArray, FloatArray]:
-    """Solve S_Q v = lambda S v with S = (1 - shrinkage) S_P + shrinkage I.
-
-    Both scatters are first scaled to trace d, so that the shrinkage has no unit.
-
-    Parameters
-    ----------
-    scatter_same, scatter_confusing : ndarray of shape (d, d)
-        Scatter of the pairs P and of the pairs Q.
-    shrinkage : float
-        In [0, 1].
-
-    Returns
-    -------
-    eigenvalues : ndarray of shape (d,)
-        Decreasing, clipped at 0.
-    axes : ndarray of shape (d, d)
-        Columns v with V^T S V = I; the entry of largest magnitude is positive.
-
-    Raises
-    ------
-    ValueError
-        If S is singular, which only happens for a shrinkage of 0.
-    """
-    d = len(scatter_same)
-    same = scatter_same * (d / np.trace(scatter_same))
-    confusing = scatter_confusing * (d / np.trace(scatter_confusing))
-    inner = (1.0 - shrinkage) * same + shrinkage * np.eye(d)
-    try:
-        eigenvalues, axes = scipy.linalg.eigh(confusing, inner)
-    except scipy.linalg.LinAlgError as error:
-        raise ValueError(
-            f"The same-area scatter is singular at shrinkage={shrinkage}: the pairs P span fewer "
-            f"than {d} dimensions. Use a shrinkage above 0 (0.3 is the default)."
-        ) from error
-    return np.clip(eigenvalues[::-1], 0.0, None), _fix_signs(axes[:, ::-1])
+#: The two kinds of pairs, and why there may be none.
+_KINDS = (
+    ("same_area", "every POI holds a single photo; widen the POIs"),
+    ("easy_confusing", "all photos are in one POI; narrow the POIs"),
+)
 
 
 class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -111,9 +40,11 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Parameters
     ----------
-    shrinkage : float, default=0.3
+    shrinkage : float or "auto", default=0.3
         How far the same-area scatter is drawn to the identity, in [0, 1]. 0.05 to 0.15 suits
-        collections of several thousand photos and more.
+        collections of several thousand photos and more. "auto" estimates from the training photos
+        what is best for the scatter (`analytic_shrinkage`, as Ledoit and Wolf for covariances,
+        with places instead of pairs as the independent observations).
     pairs : InconsistencyPairs or None, default=None
         Finds P and Q; a clone is fitted on the principal components of ``X``. None means
         ``InconsistencyPairs(k1=5, k2=50)``.
@@ -126,6 +57,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     n_pca_components : int or None, default=500
         The vectors are first reduced to at most so many principal components (and never more
         than their rank). None keeps all.
+    verbose : int, default=0
+        Above 0: progress bars over the blocks of ``X``. Pairs have a ``verbose`` of their own.
 
     Attributes
     ----------
@@ -137,6 +70,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         The linear map: ``z = components_ @ (x - mean_)``, float64.
     eigenvalues_ : ndarray of shape (n_components,)
         Spread of the pairs Q for one unit of spread of the pairs P along each dimension.
+    shrinkage_ : float
+        The shrinkage used.
     n_features_in_ : int
         Number of columns seen in `fit`.
 
@@ -164,27 +99,30 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "shrinkage": [Interval(Real, 0.0, 1.0, closed="both")],
+        "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions({"auto"})],
         "pairs": [HasMethods(["fit"]), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "normalize": [StrOptions({"l2", "sqrt"}), None],
         "n_pca_components": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        shrinkage: float = 0.3,
+        shrinkage: float | str = 0.3,
         *,
         pairs: Any = None,
         n_components: int | None = None,
         normalize: str | None = "l2",
         n_pca_components: int | None = 500,
+        verbose: int = 0,
     ) -> None:
         self.shrinkage = shrinkage
         self.pairs = pairs
         self.n_components = n_components
         self.normalize = normalize
         self.n_pca_components = n_pca_components
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the pairs and solve for the linear map.
@@ -215,43 +153,48 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 "needs locations (n, 2) in degrees or area labels (n,)."
             )
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        # Integer and float32 sums lose the small scatters that decide: float64 from here on.
-        mean = X.mean(axis=0, dtype=np.float64)
-        centred = X - mean
-        limit = min(centred.shape) if self.n_pca_components is None else self.n_pca_components
-        axes = principal_axes(centred, min(limit, *centred.shape))
-        if axes.shape[1] == 0:
-            raise ValueError("All rows of X are equal: there is nothing to tell places apart by.")
-        reduced = centred @ axes
-        from ..pairs import InconsistencyPairs
-
+        limit = min(X.shape) if self.n_pca_components is None else self.n_pca_components
+        mean, axes = principal_axes(X, limit, verbose=self.verbose)
+        self._check_axes(axes, len(X))
+        reduced = project(X, mean, axes, verbose=self.verbose)
         pairs = InconsistencyPairs(k1=5, k2=50) if self.pairs is None else clone(self.pairs)
         pairs.fit(reduced, y)
-        scatters = []
-        for name, graph, cause in (
-            ("same_area", pairs.same_area_, "every POI holds a single photo; widen the POIs"),
-            ("easy_confusing", pairs.easy_confusing_, "all photos are in one POI; narrow the POIs"),
-        ):
-            scatter = pair_scatter(reduced, graph)
-            if not np.trace(scatter) > 0.0:
+        self._axes, self.mean_, self.pairs_ = axes, mean, pairs
+        self._sums = [
+            pair_sum(reduced, graph) for graph in (pairs.same_area_, pairs.easy_confusing_)
+        ]
+        return self._solve(reduced)
+
+    def _check_axes(self, axes: FloatArray, n_samples: int) -> None:
+        if axes.shape[1] == 0:
+            raise ValueError("All rows of X are equal: there is nothing to tell places apart by.")
+        if self.n_components is not None and self.n_components > axes.shape[1]:
+            raise ValueError(
+                f"n_components={self.n_components} exceeds the {axes.shape[1]} dimensions that "
+                f"the {n_samples} training photos span after the principal component analysis."
+            )
+
+    def _solve(self, reduced: npt.NDArray[Any]) -> Self:
+        """From the sums over the pairs to the map."""
+        graphs = (self.pairs_.same_area_, self.pairs_.easy_confusing_)
+        for graph, total, (name, cause) in zip(graphs, self._sums, _KINDS, strict=True):
+            # Identical photos differ by rounding in the sum: that is nothing to learn from.
+            if not np.trace(total) > rounding_of_sum(reduced, graph):
                 why = cause if graph.nnz == 0 else "the photos of all its pairs are identical"
                 raise ValueError(
                     f"The linear layer has no {name} pair to learn from: {why} (bandwidth of "
                     "`pairs.poi`, or the labels y)."
                 )
-            scatters.append(scatter)
-        eigenvalues, vectors = marginal_fisher_axes(scatters[0], scatters[1], self.shrinkage)
-        n_components = len(eigenvalues) if self.n_components is None else self.n_components
-        if n_components > len(eigenvalues):
-            raise ValueError(
-                f"n_components={n_components} exceeds the {len(eigenvalues)} dimensions that "
-                f"the {len(X)} training photos span after the principal component analysis."
-            )
-        self.mean_ = mean
-        self.eigenvalues_ = eigenvalues[:n_components]
-        scaled = vectors[:, :n_components] * np.sqrt(self.eigenvalues_)
-        self.components_ = np.ascontiguousarray((axes @ scaled).T)
-        self.pairs_ = pairs
+        same, confusing = self._sums
+        if self.shrinkage == "auto":
+            labels = np.asarray(self.pairs_.labels_)
+            self.shrinkage_ = analytic_shrinkage(reduced, self.pairs_.same_area_, labels)
+        else:
+            self.shrinkage_ = float(self.shrinkage)
+        eigenvalues, vectors = marginal_fisher_axes(same, confusing, self.shrinkage_)
+        self.eigenvalues_ = eigenvalues[: self.n_components]
+        scaled = vectors[:, : self.n_components] * np.sqrt(self.eigenvalues_)
+        self.components_ = fix_signs(np.ascontiguousarray((self._axes @ scaled).T))
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
@@ -270,13 +213,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        mean = self.mean_.astype(X.dtype)
-        z = (X - mean) @ self.components_.astype(X.dtype).T
-        if self.normalize is not None:
-            norms = np.linalg.norm(z, axis=1, keepdims=True)
-            power = 1.0 if self.normalize == "l2" else 0.5
-            z /= np.where(norms > 0.0, norms**power, 1.0)
-        return z
+        power = {None: 0.0, "sqrt": 0.5, "l2": 1.0}[self.normalize]
+        return project(X, self.mean_, self.components_.T, power=power, verbose=self.verbose)
 
     @property
     def _n_features_out(self) -> int:

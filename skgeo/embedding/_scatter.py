@@ -1,8 +1,8 @@
 """Scatter matrices of pair graphs: sums over pairs without ever forming a pair difference.
 
 For a directed graph with adjacency A, the sum over its pairs of (x_s - x_t)(x_s - x_t)^T is
-X^T L X with the Laplacian L = D_out + D_in - A - A^T: one sparse and one dense product a block
-of rows, whatever the number of pairs.
+X^T L X with the Laplacian L = D_out + D_in - A - A^T. L is never formed, and neither is L X as a
+whole: it is taken some columns at a time, in float64 whatever X is.
 """
 
 from __future__ import annotations
@@ -12,22 +12,64 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from sklearn.utils import gen_batches
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Rows of a block are chosen so that it takes about this many bytes.
-_BLOCK_BYTES = 64 * 2**20
+#: A temporary block, of some rows or of some columns, takes about this many bytes.
+BLOCK_BYTES = 64 * 2**20
 
 
-def pair_laplacian(graph: Any) -> sp.csr_array:
-    """Laplacian D_out + D_in - A - A^T of a directed graph of pairs, CSR float64.
+def lines_per_block(length: int) -> int:
+    """How many rows (or columns) of so many float64 values make a block."""
+    return max(1, BLOCK_BYTES // max(1, 8 * length))
+
+
+def pair_sum(X: npt.NDArray[Any], graph: Any) -> FloatArray:
+    """Sum over the pairs (s, t) of a graph of weight * (x_s - x_t)(x_s - x_t)^T.
 
     Both ends of a pair count alike: P and Q of the paper are not symmetric, yet moving either
-    photo changes the distance.
+    photo changes the distance. Weights may be negative, so that what a graph gains and loses
+    is one graph: the sum is additive over graphs.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Vectors, float32 or float64. Centre them first, or the sum cancels for vectors far from
+        the origin.
+    graph : sparse array of shape (n_samples, n_samples)
+        Entry (s, t) is the weight of the pair.
+
+    Returns
+    -------
+    ndarray of shape (n_features, n_features)
+        Symmetric, float64. Zero if the graph has no pair.
     """
-    a = sp.csr_array(graph, dtype=np.float64)
-    degree = np.asarray(a.sum(axis=1)).ravel() + np.asarray(a.sum(axis=0)).ravel()
-    return sp.csr_array(sp.diags_array(degree, format="csr") - a - a.T)
+    n_samples, n_features = X.shape
+    total = np.zeros((n_features, n_features))
+    a = sp.csr_array(graph)
+    if a.nnz == 0:
+        return total
+    degree = a.sum(axis=1, dtype=np.float64) + a.sum(axis=0, dtype=np.float64)
+    for columns in gen_batches(n_features, lines_per_block(n_samples)):
+        x = np.ascontiguousarray(X[:, columns], dtype=np.float64)
+        moved = degree[:, None] * x
+        moved -= a @ x
+        moved -= a.T @ x
+        # The other rows of the sum follow from symmetry.
+        for rows in gen_batches(n_samples, lines_per_block(n_features)):
+            left = X[rows, : columns.stop].astype(np.float64, copy=False)
+            total[: columns.stop, columns] += left.T @ moved[rows]
+    # What was taken is the upper triangle, and a little of the lower one.
+    upper = np.triu(total)
+    return upper + np.triu(total, 1).T
+
+
+def rounding_of_sum(X: npt.NDArray[Any], graph: Any) -> float:
+    """Bound on what rounding alone can make of the trace of a `pair_sum`."""
+    degree = graph.sum(axis=1, dtype=np.float64) + graph.sum(axis=0, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", X, X).astype(np.float64)
+    return float(16 * np.finfo(np.float64).eps * (degree @ squares))
 
 
 def pair_scatter(X: npt.ArrayLike, graph: Any) -> FloatArray:
@@ -36,7 +78,7 @@ def pair_scatter(X: npt.ArrayLike, graph: Any) -> FloatArray:
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Vectors; centre them first, or float64 cancels for vectors far from the origin.
+        Vectors; centre them first, see `pair_sum`.
     graph : sparse array of shape (n_samples, n_samples)
         Entry (s, t) is the weight of the pair.
 
@@ -45,17 +87,5 @@ def pair_scatter(X: npt.ArrayLike, graph: Any) -> FloatArray:
     ndarray of shape (n_features, n_features)
         Symmetric, positive semi-definite, float64. Zero if the graph has no pair.
     """
-    X = np.asarray(X)
-    n_features = X.shape[1]
-    scatter = np.zeros((n_features, n_features))
-    total = float(graph.sum())
-    if total == 0.0:
-        return scatter
-    laplacian = pair_laplacian(graph)
-    X = np.asarray(X, dtype=np.float64)
-    rows = max(1, _BLOCK_BYTES // max(1, 8 * n_features))
-    for start in range(0, len(X), rows):
-        block = slice(start, start + rows)
-        scatter += X[block].T @ (laplacian[block] @ X)
-    scatter /= total
-    return (scatter + scatter.T) / 2.0
+    weight = float(graph.sum(dtype=np.float64))
+    return pair_sum(np.asarray(X), graph) / (weight if weight > 0.0 else 1.0)

@@ -118,7 +118,7 @@ def test_vectors_that_teach_nothing_are_refused(rng):
         layer.transform(np.ones((2, 5)))
 
 
-@pytest.mark.parametrize("shrinkage", [-0.1, 1.1, "auto"])
+@pytest.mark.parametrize("shrinkage", [-0.1, 1.1, "automatic"])
 def test_shrinkage_out_of_range(rng, shrinkage):
     with pytest.raises(ValueError, match="shrinkage"):
         MarginalFisherTransformer(shrinkage).fit(rng.normal(size=(6, 2)), [0, 0, 0, 1, 1, 1])

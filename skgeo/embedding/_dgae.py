@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._validation import Places, check_places
 from ..pairs import InconsistencyPairs
 from ..pairs._areas import assign_labels, assign_places, known_areas
+from ..pairs._inconsistency import fit_without_photos
 from ._batches import PairGraph
 from ._evaluate import check_graph, evaluate_terms
 from ._fitting import PairGraphs, finetune, fit_network
@@ -245,7 +246,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         pairs = graphs = labels = coordinates = None
         if places is not None and settings.geo_constrained:
             pairs = InconsistencyPairs() if self.pairs is None else clone(self.pairs)
-            pairs.fit(X, y)
+            fit_without_photos(pairs, X, y)
             graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, *self._pair_k())
             labels = np.asarray(pairs.labels_, dtype=np.intp)
             coordinates = places.coordinates

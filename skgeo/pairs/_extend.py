@@ -220,3 +220,29 @@ def _between(queries: _Block, candidates: _Block, mask: Mask) -> Mask:
         return mask(rows + queries.first, columns + candidates.first)
 
     return shifted
+
+
+def keep_photos(
+    photos: list[npt.NDArray[Any]], new: npt.NDArray[Any], *, copy: bool
+) -> list[npt.NDArray[Any]]:
+    """Put new photos behind old ones, in few arrays: memory maps stay, the rest grow together.
+
+    Arrays are joined when the last is as large as the one before it, so that all joining copies
+    each photo a few times at most, however small the batches.
+    """
+    photos = [*photos, new.copy() if copy and not _is_mapped(new) else new]
+    while len(photos) > 1:
+        before, last = photos[-2:]
+        unlike = before.dtype != last.dtype or _is_mapped(before) or _is_mapped(last)
+        if unlike or len(last) < len(before):
+            break
+        photos[-2:] = [np.concatenate([before, last])]
+    return photos
+
+
+def _is_mapped(array: Any) -> bool:
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import joblib
 import numpy as np
@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_memory, validate_data
 
-from .._validation import HasMethods, Interval, StrOptions, check_places
+from .._validation import HasMethods, Interval, Places, StrOptions, check_places
 from ..cluster import POIMeanShift
-from ._areas import area_labels
+from ._areas import KnownAreas, area_labels, assign_labels, assign_places, known_areas
 from ._compute import (
     GraphSettings,
     compute_pairs,
@@ -22,9 +22,11 @@ from ._compute import (
     remembered_pairs,
     resolve_method,
 )
+from ._explain import FittedPairs
+from ._extend import extend_pairs, keep_photos
 
 
-class InconsistencyPairs(BaseEstimator):
+class InconsistencyPairs(FittedPairs, BaseEstimator):
     """Pairs of photos whose looks and places disagree: the matrices P and Q of the paper.
 
     Photos of one area should look alike and often do not: P holds, for each photo, the ``k1``
@@ -70,6 +72,10 @@ class InconsistencyPairs(BaseEstimator):
         For ``method="anchor"``: bandwidth of the mean shift on visual features inside each
         area, as a fraction of the root mean square distance between photos of one area. The
         bandwidth of the paper, 0.01, is on a scale of the features that it does not give.
+    store_X : bool, default=True
+        Whether `fit` keeps X, by reference, for `partial_fit`. Pickles then hold the photos'
+        features; with False they are small. What calls `partial_fit` from the start keeps them in
+        any case.
 
     Attributes
     ----------
@@ -89,8 +95,10 @@ class InconsistencyPairs(BaseEstimator):
         The area of each photo, 0, 1, ...
     classes_ : ndarray of shape (n_areas,) or None
         The known areas where ``y`` held labels: ``classes_[labels_]`` equals ``y``.
+    coordinates_ : ndarray of shape (n_samples, 2) or None
+        The locations of the photos, degrees; None where ``y`` held labels.
     poi_ : estimator or None
-        The fitted clone of ``poi``; None where ``y`` held labels.
+        The clone of ``poi``, fitted on the photos of `fit`; None where ``y`` held labels.
     method_ : {"exact", "anchor"}
         The method used.
     n_features_in_ : int
@@ -145,6 +153,7 @@ class InconsistencyPairs(BaseEstimator):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "anchor_bandwidth": [Interval(Real, 0, None, closed="neither")],
+        "store_X": ["boolean"],
     }
 
     def __init__(
@@ -160,6 +169,7 @@ class InconsistencyPairs(BaseEstimator):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         anchor_bandwidth: float = 0.8,
+        store_X: bool = True,
     ) -> None:
         self.k1 = k1
         self.k2 = k2
@@ -171,8 +181,9 @@ class InconsistencyPairs(BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.anchor_bandwidth = anchor_bandwidth
+        self.store_X = store_X
 
-    def fit(self, X: Any, y: Any) -> InconsistencyPairs:
+    def fit(self, X: Any, y: Any) -> Self:
         """Find the pairs.
 
         Parameters
@@ -197,14 +208,7 @@ class InconsistencyPairs(BaseEstimator):
         TypeError
             If ``poi`` has no ``labels_`` after it was fitted.
         """
-        self._validate_params()
-        if y is None:
-            raise ValueError(
-                "InconsistencyPairs requires y to be passed, but the target y is None; expected "
-                "locations of shape (n, 2) or area labels of shape (n,)."
-            )
-        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        places = check_places(y, n_samples=len(X))
+        X, places = self._check(X, y, reset=True)
         if places.coordinates is None and self.min_distance_km > 0:
             raise ValueError(
                 f"min_distance_km={self.min_distance_km} needs to know where the photos are, but "
@@ -222,6 +226,8 @@ class InconsistencyPairs(BaseEstimator):
             else:
                 self.poi_ = remembered_fit(memory, poi, places.coordinates)
             self.labels_ = area_labels(self.poi_, len(X))
+        self.coordinates_ = places.coordinates
+        self._areas = None if self.poi_ is None else known_areas(self.poi_, self.labels_)
         self.method_ = resolve_method(self.method, len(X))
         seed = None
         if self.random_state is not None:
@@ -238,11 +244,114 @@ class InconsistencyPairs(BaseEstimator):
             graph = compute_pairs(*photos, self.n_jobs)
         else:
             graph = remembered_pairs(memory, *photos, self.n_jobs)
-        self.same_area_ = graph.same_area.to_csr()
-        self.same_area_distances_ = graph.same_area.distances
-        self.easy_confusing_ = graph.easy_confusing.to_csr()
-        self.easy_confusing_distances_ = graph.easy_confusing.distances
-        return self
+        self._graph_options = self._row_options()
+        self._photos = keep_photos([], X, copy=False) if self.store_X else None
+        return self._set_graph(graph)
+
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """Take new photos in: their rows of P and Q, and their places in the rows of others.
+
+        Each new photo joins the area of its location (it is within the bandwidth of the nearest
+        centre of ``poi_``) or opens a new one, as in section 4.6 of the paper; known labels
+        are joined or opened by name. P and Q are then those that a rebuild under the same areas
+        would give, to the bit, at the cost of comparing the new photos with all. The first call
+        is `fit`.
+
+        With an approximate method this holds for P and for the new rows of Q, which are
+        exact. An old row of Q is the best of what it had and of all new photos, so that it
+        misses no more of its true neighbours than before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, n_features)
+            Visual features of the new photos, numbered after those so far. They are copied,
+            unless X is a memory map.
+        y : array-like of shape (n_new, 2) or (n_new,)
+            Locations or labels, as in `fit`.
+
+        Returns
+        -------
+        InconsistencyPairs
+            The estimator, with attributes over all photos. ``poi_`` stays that of `fit`.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; or if y is of another kind than in `fit`, ``poi`` has neither centres and
+            a bandwidth nor ``predict``, ``k1``, ``k2`` or ``min_distance_km`` were changed since
+            `fit`, or `fit` did not keep its X.
+        """
+        if not hasattr(self, "same_area_"):
+            self.fit(X, y)
+            X, _ = self._check(X, y, reset=False)
+            self._photos = keep_photos([], X, copy=True)
+            return self
+        X, places = self._check(X, y, reset=False)
+        if self._photos is None:
+            raise ValueError(
+                "The photos of fit were not kept (store_X=False), and new ones cannot be compared "
+                "with them; set store_X=True before fit, or call partial_fit from the start."
+            )
+        if self._row_options() != self._graph_options:
+            raise ValueError(
+                f"k1, k2, min_distance_km are {self._row_options()}, but the rows so far were made "
+                f"with {self._graph_options}; set them back, or call fit with all photos."
+            )
+        new_labels, classes, areas = self._join_areas(places)
+        labels = np.concatenate([self.labels_, new_labels])
+        coordinates = None
+        if places.coordinates is not None:
+            coordinates = np.concatenate([self.coordinates_, places.coordinates])
+        graph = extend_pairs(
+            self._graph(),
+            self._photos,
+            X,
+            labels,
+            int(self.k1),
+            int(self.k2),
+            coordinates=coordinates,
+            min_distance_km=float(self.min_distance_km),
+            n_jobs=self.n_jobs,
+        )
+        self._photos = keep_photos(self._photos, X, copy=True)
+        self.labels_, self.coordinates_ = labels, coordinates
+        self.classes_, self._areas = classes, areas
+        return self._set_graph(graph)
+
+    def _check(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Places]:
+        self._validate_params()
+        if y is None:
+            raise ValueError(
+                "InconsistencyPairs requires y to be passed, but the target y is None; expected "
+                "locations of shape (n, 2) or area labels of shape (n,)."
+            )
+        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=reset)
+        return X, check_places(y, n_samples=len(X))
+
+    def _row_options(self) -> dict[str, float]:
+        """The parameters that rows, once made, cannot be made to follow."""
+        return {
+            "k1": int(self.k1),
+            "k2": int(self.k2),
+            "min_distance_km": float(self.min_distance_km),
+        }
+
+    def _join_areas(self, places: Places) -> tuple[Any, Any, KnownAreas | None]:
+        """Areas of new photos, the classes, and what is known of the areas then."""
+        if (places.coordinates is None) != (self._areas is None):
+            kinds = ("locations", "labels")
+            raise ValueError(
+                f"y holds {kinds[places.coordinates is None]}, but fit had "
+                f"{kinds[self._areas is None]}; expected the same."
+            )
+        if places.coordinates is not None:
+            assert self._areas is not None
+            labels, areas = assign_places(places.coordinates, self._areas, self.poi_)
+            return labels, None, areas
+        assert places.labels is not None
+        assert places.classes is not None
+        assert self.classes_ is not None
+        return *assign_labels(places.labels, places.classes, self.classes_), None
 
     def _open_memory(self) -> joblib.Memory | None:
         """Return the memory, or None where nothing would be kept."""
@@ -255,3 +364,10 @@ class InconsistencyPairs(BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.two_d_labels = True
         return tags
+
+
+def fit_without_photos(pairs: Any, X: Any, y: Any) -> Any:
+    """Fit the pairs of an estimator that looks at them once: they need not keep its X."""
+    if "store_X" in pairs.get_params(deep=False):
+        pairs.set_params(store_X=False)
+    return pairs.fit(X, y)

@@ -407,6 +407,13 @@ def test_a_diverging_training_says_what_to_change(part):
         ).fit(X, y)
 
 
+def test_a_pickle_does_not_hold_the_training_photos(part):
+    X, y = part
+    dgae = DGAETransformer(**SMALL, pairs=InconsistencyPairs(3, 3), replay_size=0).fit(X, y)
+    assert len(pickle.dumps(dgae.pairs_)) < X.nbytes
+    assert dgae.pairs_.explain(0)["km"].notna().all()
+
+
 def test_spherical_pois_work_across_the_antimeridian(part):
     X, _ = part
     y = np.stack([np.full(len(X), 10.0), np.where(np.arange(len(X)) % 2, 179.999, -179.999)], 1)

@@ -5,3 +5,4 @@ from ._errors import MissingImageError as MissingImageError
 from ._exif import read_exif_position as read_exif_position
 from ._faces import FaceFilter as FaceFilter
 from ._load import load_image as load_image
+from ._write_exif import write_exif_position as write_exif_position

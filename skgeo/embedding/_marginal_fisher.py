@@ -14,7 +14,7 @@ from .._validation import HasMethods, Interval, StrOptions
 from ..pairs import InconsistencyPairs
 from ._fisher_axes import fix_signs, marginal_fisher_axes
 from ._principal import principal_axes, project
-from ._scatter import pair_sum, rounding_of_sum
+from ._scatter import change_of_sum, pair_sum, rounding_of_sum
 from ._shrinkage import analytic_shrinkage
 
 FloatArray = npt.NDArray[np.float64]
@@ -147,11 +147,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             ``n_components`` exceeds the dimensions that there are.
         """
         self._validate_params()
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None: it "
-                "needs locations (n, 2) in degrees or area labels (n,)."
-            )
+        self._check_y(y)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         limit = min(X.shape) if self.n_pca_components is None else self.n_pca_components
         mean, axes = principal_axes(X, limit, verbose=self.verbose)
@@ -165,6 +161,74 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         ]
         return self._solve(reduced)
 
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """Let new photos join, between two full fits (section 4.6 of the paper).
+
+        Each new photo joins the POI of its location or opens a new one; the rows and columns of P
+        and Q that it changes are updated (`InconsistencyPairs.partial_fit`), and so are the
+        scatters, by the pairs that came and went. The map is then solved for anew: up to
+        rounding it is that of a fit on all photos so far under the same POIs and on the principal
+        components of the first call, which is `fit`. Fit anew when photos have come whose looks
+        those components do not cover.
+
+        The map changes: transform the gallery again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors of the new photos.
+        y : array-like of shape (n_samples, 2) or (n_samples,)
+            Locations or labels, as in `fit`.
+
+        Returns
+        -------
+        self
+            The transformer.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` is missing or of another kind than in `fit`, or new photos cannot be assigned
+            to the POIs or compared with the old ones, see `InconsistencyPairs.partial_fit`.
+        TypeError
+            If ``pairs`` has no ``partial_fit``.
+
+        Notes
+        -----
+        What is remembered is in ``pairs_``: P, Q and the principal components of all photos,
+        ``n_pca_components`` numbers a photo. ``pairs=InconsistencyPairs(..., store_X=False)``
+        leaves the components out, and with them this method.
+        """
+        if not hasattr(self, "components_"):
+            return self.fit(X, y)
+        self._validate_params()
+        self._check_y(y)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        if not hasattr(self.pairs_, "partial_fit"):
+            raise TypeError(
+                f"{type(self.pairs_).__name__} has no partial_fit: new photos cannot join its "
+                "pairs. Use InconsistencyPairs, or fit anew."
+            )
+        before = self._graphs()
+        self.pairs_.partial_fit(project(X, self.mean_, self._axes), y)
+        photos: Any = self.pairs_._photos
+        reduced = np.concatenate(photos)
+        self._sums = [
+            total + change_of_sum(reduced, old, new)
+            for total, old, new in zip(self._sums, before, self._graphs(), strict=True)
+        ]
+        return self._solve(reduced)
+
+    def _check_y(self, y: Any) -> None:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: it "
+                "needs locations (n, 2) in degrees or area labels (n,)."
+            )
+
+    def _graphs(self) -> tuple[Any, Any]:
+        return self.pairs_.same_area_, self.pairs_.easy_confusing_
+
     def _check_axes(self, axes: FloatArray, n_samples: int) -> None:
         if axes.shape[1] == 0:
             raise ValueError("All rows of X are equal: there is nothing to tell places apart by.")
@@ -176,8 +240,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     def _solve(self, reduced: npt.NDArray[Any]) -> Self:
         """From the sums over the pairs to the map."""
-        graphs = (self.pairs_.same_area_, self.pairs_.easy_confusing_)
-        for graph, total, (name, cause) in zip(graphs, self._sums, _KINDS, strict=True):
+        for graph, total, (name, cause) in zip(self._graphs(), self._sums, _KINDS, strict=True):
             # Identical photos differ by rounding in the sum: that is nothing to learn from.
             if not np.trace(total) > rounding_of_sum(reduced, graph):
                 why = cause if graph.nnz == 0 else "the photos of all its pairs are identical"

@@ -65,6 +65,22 @@ def pair_sum(X: npt.NDArray[Any], graph: Any) -> FloatArray:
     return upper + np.triu(total, 1).T
 
 
+def change_of_sum(X: npt.NDArray[Any], old: Any, new: Any) -> FloatArray:
+    """What a `pair_sum` gains as a graph over the first rows of X becomes one over all.
+
+    Only photos whose pairs came or went are read.
+    """
+    before = sp.csr_array(old, copy=True)
+    before.resize(new.shape)
+    change = sp.coo_array(sp.csr_array(new) - before)
+    change.eliminate_zeros()
+    rows, columns = change.coords
+    touched, ends = np.unique(np.concatenate([rows, columns]), return_inverse=True)
+    s, t = np.split(ends, 2)
+    graph = sp.csr_array((change.data, (s, t)), shape=(len(touched), len(touched)))
+    return pair_sum(X[touched], graph)
+
+
 def rounding_of_sum(X: npt.NDArray[Any], graph: Any) -> float:
     """Bound on what rounding alone can make of the trace of a `pair_sum`."""
     degree = graph.sum(axis=1, dtype=np.float64) + graph.sum(axis=0, dtype=np.float64)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.pipeline import make_pipeline
 
 from skgeo.datasets import make_geo_world
-from skgeo.embedding import MarginalFisherTransformer
+from skgeo.embedding import MarginalFisherTransformer, _scatter
+from skgeo.embedding._fisher_axes import marginal_fisher_axes
+from skgeo.embedding._scatter import pair_scatter
+from skgeo.embedding._shrinkage import analytic_shrinkage
+from skgeo.features import BlockScaler
 from skgeo.pairs import InconsistencyPairs
 
 
@@ -87,6 +95,142 @@ def test_it_returns_from_joblib_the_same(world, tmp_path):
     joblib.dump(layer, tmp_path / "layer.joblib")
     loaded = joblib.load(tmp_path / "layer.joblib")
     np.testing.assert_array_equal(loaded.transform(X), layer.transform(X))
+
+
+class GivenAreas(BaseEstimator):
+    """Answers with areas that are known already."""
+
+    def __init__(self, labels=None):
+        self.labels = labels
+
+    def fit(self, X, y=None):
+        self.labels_ = np.asarray(self.labels)
+        return self
+
+
+def fit_from_scratch(layer, X, coordinates):
+    """The map by its definition, on the components and the POIs that a fitted layer has."""
+    reduced = (X - layer.mean_) @ layer._axes
+    pairs = clone(layer.pairs_).set_params(poi=GivenAreas(layer.pairs_.labels_))
+    pairs.fit(reduced, coordinates)
+    shrinkage = layer.shrinkage
+    if shrinkage == "auto":
+        shrinkage = analytic_shrinkage(reduced, pairs.same_area_, pairs.labels_)
+    values, vectors = marginal_fisher_axes(
+        *(pair_scatter(reduced, g) for g in (pairs.same_area_, pairs.easy_confusing_)), shrinkage
+    )
+    scaled = vectors * np.sqrt(values)
+    return pairs, layer._axes @ scaled @ scaled.T @ layer._axes.T
+
+
+@pytest.mark.parametrize("shrinkage", [0.3, "auto"])
+@pytest.mark.parametrize("cuts", [[100], [60, 61, 62, 150], [199]])
+def test_photos_that_join_change_the_map_as_if_there_from_the_start(world, cuts, shrinkage):
+    X, y = world.data[:200].astype(np.float64), world.coordinates[:200]
+    X[150:160] = X[20:30]  # duplicates: ties across the cuts
+    layer = MarginalFisherTransformer(
+        shrinkage, pairs=InconsistencyPairs(k1=3, k2=7), n_pca_components=12
+    )
+    starts = [0, *cuts, 200]
+    for start, stop in pairwise(starts):
+        layer.partial_fit(X[start:stop], y[start:stop])
+    assert len(layer.pairs_.labels_) == 200
+    pairs, metric = fit_from_scratch(layer, X, y)
+    for got, expected in (
+        (layer.pairs_.same_area_, pairs.same_area_),
+        (layer.pairs_.easy_confusing_, pairs.easy_confusing_),
+    ):
+        np.testing.assert_array_equal(got.toarray(), expected.toarray())
+    np.testing.assert_allclose(
+        layer.components_.T @ layer.components_, metric, atol=1e-9 * np.abs(metric).max()
+    )
+    # New POIs were opened for places that the first photos had not been to.
+    first = MarginalFisherTransformer(pairs=layer.pairs).fit(X[: cuts[0]], y[: cuts[0]])
+    assert layer.pairs_.labels_.max() > first.pairs_.labels_.max() or cuts == [199]
+
+
+def test_labelled_photos_join(world):
+    X, poi = world.data[:200], world.poi[:200].astype(str)
+    layer = MarginalFisherTransformer(n_pca_components=12).partial_fit(X[:120], poi[:120])
+    joined = layer.partial_fit(X[120:], poi[120:])
+    np.testing.assert_array_equal(joined.pairs_.classes_[joined.pairs_.labels_], poi)
+    assert joined.transform(X).dtype == np.float32
+
+
+def test_photos_that_cannot_join(world):
+    X, y = world.data[:60], world.coordinates[:60]
+    layer = MarginalFisherTransformer(pairs=InconsistencyPairs(store_X=False)).fit(X, y)
+    before = layer.components_.copy()
+    with pytest.raises(ValueError, match="store_X"):
+        layer.partial_fit(X, y)
+    with pytest.raises(ValueError, match="requires y"):
+        layer.partial_fit(X, None)
+    with pytest.raises(ValueError, match="features"):
+        layer.partial_fit(X[:, 1:], y)
+    np.testing.assert_array_equal(layer.components_, before)
+
+    class FixedPairs(InconsistencyPairs):
+        partial_fit = property()
+
+    layer = MarginalFisherTransformer(pairs=FixedPairs()).fit(X, y)
+    with pytest.raises(TypeError, match="FixedPairs has no partial_fit"):
+        layer.partial_fit(X, y)
+
+
+def test_blocks_and_memory_maps_do_not_matter(world, monkeypatch, tmp_path):
+    X, y = world.data[:150], world.coordinates[:150]
+    whole = MarginalFisherTransformer("auto").fit(X, y)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    monkeypatch.setattr(_scatter, "BLOCK_BYTES", 8 * 150 * 3)
+    blocked = MarginalFisherTransformer("auto").fit(mapped, y)
+    assert blocked.shrinkage_ == pytest.approx(whole.shrinkage_, rel=1e-9)
+    np.testing.assert_allclose(blocked.transform(mapped), whole.transform(X), atol=1e-5)
+
+
+def test_a_photo_has_one_image_alone_and_in_company(world):
+    X, y = world.data, world.coordinates
+    layer = MarginalFisherTransformer().fit(X[:200], y[:200])
+    alone = np.vstack([layer.transform(X[[i]]) for i in range(100)])
+    np.testing.assert_array_equal(layer.transform(X)[:100], alone)
+
+
+def test_automatic_shrinkage_falls_with_the_number_of_places(world):
+    X, y = world.data, world.coordinates
+    few = MarginalFisherTransformer("auto").fit(X[:150], y[:150]).shrinkage_
+    many = MarginalFisherTransformer("auto").fit(X, y).shrinkage_
+    assert 0.0 < many < few <= 1.0
+    assert MarginalFisherTransformer(0.2).fit(X[:150], y[:150]).shrinkage_ == 0.2
+
+
+def test_the_unit_of_a_block_does_not_matter(world):
+    """After a BlockScaler, scaling a block by 1,000 leaves the ranking as it was."""
+    X, y = world.data[:200].astype(np.float64), world.coordinates[:200]
+    half = X.shape[1] // 2
+    scaled = X.copy()
+    scaled[:, :half] *= 1000.0
+    scaler = BlockScaler(blocks=[half, X.shape[1] - half], normalize="l2")
+    embeddings = [
+        make_pipeline(scaler, MarginalFisherTransformer()).fit(v, y).transform(v)
+        for v in (X, scaled)
+    ]
+    rankings = [np.argsort(euclidean_distances(z), axis=1)[:, :20] for z in embeddings]
+    np.testing.assert_array_equal(*rankings)
+
+
+def test_constant_columns_duplicates_and_more_columns_than_photos(rng):
+    X = rng.normal(size=(30, 80))
+    X[:, 5] = 1e3 / 7
+    X[20:] = X[:10]
+    y = np.arange(30) % 5
+    layer = MarginalFisherTransformer(normalize=None).fit(X, y)
+    assert layer.components_.shape == (19, 80)
+    np.testing.assert_allclose(layer.components_[:, 5], 0.0, atol=1e-10)
+    np.testing.assert_array_equal(layer.transform(X[20:]), layer.transform(X[:10]))
+    # Nothing is left of what the columns have in common.
+    moved = layer.fit(X + 1e4, y).transform(X + 1e4)
+    z = MarginalFisherTransformer(normalize=None).fit(X, y).transform(X)
+    np.testing.assert_allclose(moved @ moved.T, z @ z.T, atol=1e-6 * np.abs(z @ z.T).max())
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 
 from sklearn.metrics import make_scorer
 
 from skgeo._validation import Interval, validate_params
 
+from ._curve import error_curve_area, threshold_auc_score
 from ._scores import (
     geo_score,
     great_circle_threshold_score,
     mean_great_circle_error,
     median_great_circle_error,
 )
+from ._thresholds import check_thresholds
 
 Scorer = Callable[..., float]
 
@@ -121,3 +123,114 @@ def geo_score_scorer() -> Scorer:
     5000.0
     """
     return make_scorer(geo_score)
+
+
+@validate_params(
+    {"max_km": [Interval(Real, 0, None, closed="neither"), None]},
+    prefer_skip_nested_validation=True,
+)
+def error_curve_area_scorer(max_km: float | None = None) -> Scorer:
+    """Scorer of the area under the error curve: km with a minus sign.
+
+    Parameters
+    ----------
+    max_km : float, default=None
+        Errors beyond it count as this many km. None: no limit.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y, sample_weight=None)``, at most 0.
+
+    See Also
+    --------
+    error_curve_area : The function behind it.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from skgeo.metrics import error_curve_area_scorer
+    >>> equator = DummyRegressor(strategy="constant", constant=[0.0, 0.0]).fit([[0]], [[0, 0]])
+    >>> error_curve_area_scorer(max_km=2500)(equator, [[0], [0]], [[0.0, 0.0], [0.0, 90.0]])
+    -1250.0
+    """
+    return make_scorer(error_curve_area, greater_is_better=False, max_km=max_km)
+
+
+@validate_params(
+    {
+        "min_km": [Interval(Real, 0, None, closed="neither")],
+        "max_km": [Interval(Real, 0, None, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def threshold_auc_scorer(min_km: float = 1.0, max_km: float = 2500.0) -> Scorer:
+    """Scorer of the accuracy averaged over all thresholds, on a logarithmic scale.
+
+    A search that maximises it prefers neither streets nor continents.
+
+    Parameters
+    ----------
+    min_km, max_km : float, default=1.0 and 2500.0
+        The range of thresholds.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y, sample_weight=None)`` between 0 and 1.
+
+    See Also
+    --------
+    threshold_auc_score : The function behind it.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from skgeo.metrics import threshold_auc_scorer
+    >>> equator = DummyRegressor(strategy="constant", constant=[0.0, 0.0]).fit([[0]], [[0, 0]])
+    >>> threshold_auc_scorer()(equator, [[0], [0]], [[0.0, 0.0], [0.0, 90.0]])
+    0.5
+    """
+    return make_scorer(threshold_auc_score, min_km=min_km, max_km=max_km)
+
+
+def geolocation_scorers(
+    thresholds: Mapping[str, float] | Iterable[float] | None = None,
+) -> dict[str, Scorer]:
+    """Scorers of the usual figures by name, for `cross_validate` and multi-metric searches.
+
+    The estimator predicts once for all of them.
+
+    Parameters
+    ----------
+    thresholds : mapping of str to float, or sequence of float, default=None
+        Radii in km, inclusive, as for `geolocation_report`. None: `THRESHOLDS_KM`.
+
+    Returns
+    -------
+    dict of str to callable
+        A scorer for each threshold, then ``"median_km"`` and ``"mean_km"`` (with a minus sign),
+        ``"geo_score"`` and ``"threshold_auc"``.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> from skgeo.metrics import geolocation_scorers
+    >>> X, y = [[0.0], [0.1], [5.0], [5.1]], [[10, 10], [10.1, 10], [-20, 70], [-20.1, 70]]
+    >>> knn = KNeighborsRegressor(n_neighbors=1)
+    >>> results = cross_validate(knn, X, y, cv=4, scoring=geolocation_scorers())
+    >>> results["test_city"], results["test_median_km"].round(1)
+    (array([1., 1., 1., 1.]), array([-11.1, -11.1, -11.1, -11.1]))
+    """
+    own = {
+        "median_km": median_great_circle_error_scorer(),
+        "mean_km": mean_great_circle_error_scorer(),
+        "geo_score": geo_score_scorer(),
+        "threshold_auc": threshold_auc_scorer(),
+    }
+    radii = check_thresholds(thresholds)
+    taken = set(own) & set(radii)
+    if taken:
+        raise ValueError(f"A threshold is called {sorted(taken)[0]!r}, as another scorer is.")
+    return {name: great_circle_threshold_scorer(km) for name, km in radii.items()} | own

@@ -15,9 +15,11 @@ from ..pairs import InconsistencyPairs
 from ._fisher_axes import fix_signs, marginal_fisher_axes
 from ._principal import principal_axes, project
 from ._scatter import change_of_sum, pair_sum, rounding_of_sum
-from ._shrinkage import analytic_shrinkage
+from ._shrinkage import frobenius_shrinkage, likelihood_shrinkage
 
 FloatArray = npt.NDArray[np.float64]
+
+_SHRINKAGES = {"auto": likelihood_shrinkage, "ledoit-wolf": frobenius_shrinkage}
 
 #: The two kinds of pairs, and why there may be none.
 _KINDS = (
@@ -40,11 +42,12 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     Parameters
     ----------
-    shrinkage : float or "auto", default=0.3
-        How far the same-area scatter is drawn to the identity, in [0, 1]. 0.05 to 0.15 suits
-        collections of several thousand photos and more. "auto" estimates from the training photos
-        what is best for the scatter (`analytic_shrinkage`, as Ledoit and Wolf for covariances,
-        with places instead of pairs as the independent observations).
+    shrinkage : float, "auto" or "ledoit-wolf", default=0.3
+        How far the same-area scatter is drawn to the identity, in [0, 1]. The more photos, the
+        less: 0.05 to 0.15 suits several thousand. "auto" takes what makes the pairs of left-out
+        places most likely (`_shrinkage.likelihood_shrinkage`); "ledoit-wolf" what minimises the
+        expected squared error of the scatter, analytically, with places as the independent
+        observations, which shrinks too little for a scatter that is to be inverted.
     pairs : InconsistencyPairs or None, default=None
         Finds P and Q; a clone is fitted on the principal components of ``X``. None means
         ``InconsistencyPairs(k1=5, k2=50)``.
@@ -99,7 +102,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions({"auto"})],
+        "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions(set(_SHRINKAGES))],
         "pairs": [HasMethods(["fit"]), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "normalize": [StrOptions({"l2", "sqrt"}), None],
@@ -249,9 +252,10 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                     "`pairs.poi`, or the labels y)."
                 )
         same, confusing = self._sums
-        if self.shrinkage == "auto":
+        if isinstance(self.shrinkage, str):
+            estimate = _SHRINKAGES[self.shrinkage]
             labels = np.asarray(self.pairs_.labels_)
-            self.shrinkage_ = analytic_shrinkage(reduced, self.pairs_.same_area_, labels)
+            self.shrinkage_ = estimate(reduced, self.pairs_.same_area_, labels)
         else:
             self.shrinkage_ = float(self.shrinkage)
         eigenvalues, vectors = marginal_fisher_axes(same, confusing, self.shrinkage_)

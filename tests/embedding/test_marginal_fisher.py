@@ -15,7 +15,7 @@ from skgeo.datasets import make_geo_world
 from skgeo.embedding import MarginalFisherTransformer, _scatter
 from skgeo.embedding._fisher_axes import marginal_fisher_axes
 from skgeo.embedding._scatter import pair_scatter
-from skgeo.embedding._shrinkage import analytic_shrinkage
+from skgeo.embedding._shrinkage import likelihood_shrinkage
 from skgeo.features import BlockScaler
 from skgeo.pairs import InconsistencyPairs
 
@@ -115,7 +115,7 @@ def fit_from_scratch(layer, X, coordinates):
     pairs.fit(reduced, coordinates)
     shrinkage = layer.shrinkage
     if shrinkage == "auto":
-        shrinkage = analytic_shrinkage(reduced, pairs.same_area_, pairs.labels_)
+        shrinkage = likelihood_shrinkage(reduced, pairs.same_area_, pairs.labels_)
     values, vectors = marginal_fisher_axes(
         *(pair_scatter(reduced, g) for g in (pairs.same_area_, pairs.easy_confusing_)), shrinkage
     )

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from skgeo.embedding import _principal, _scatter
 from skgeo.embedding._fisher_axes import fix_signs, marginal_fisher_axes
 from skgeo.embedding._principal import principal_axes, project
-from skgeo.embedding._shrinkage import analytic_shrinkage
+from skgeo.embedding._shrinkage import _balanced_folds, frobenius_shrinkage, likelihood_shrinkage
 
 
 def looped_scatter(X, graph):
@@ -195,15 +195,15 @@ def place_world(rng, n_places=60, d=20):
 
 
 @pytest.mark.parametrize("d", [3, 20])
-def test_shrinkage_is_its_formula(rng, d):
+def test_frobenius_shrinkage_is_its_formula(rng, d):
     X, graph, groups = place_world(rng, n_places=12, d=d)
     graph.data[:] = rng.random(graph.nnz)
     expected = looped_shrinkage(X, graph, groups)
     assert 0.0 < expected < 1.0
-    assert analytic_shrinkage(X, graph, 7 - 2 * groups) == pytest.approx(expected, rel=1e-9)
+    assert frobenius_shrinkage(X, graph, 7 - 2 * groups) == pytest.approx(expected, rel=1e-9)
 
 
-def test_shrinkage_is_near_the_best_there_is(rng):
+def test_frobenius_shrinkage_is_near_the_best_there_is(rng):
     """Against the oracle, which knows the expected scatter from many worlds.
 
     Pairs share photos and places: as if they were independent, the estimate is far too small.
@@ -219,7 +219,7 @@ def test_shrinkage_is_near_the_best_there_is(rng):
         rho = np.reshape(rho, (-1, 1, 1))
         return np.square((1 - rho) * scatters + rho * targets - truth).sum(axis=(1, 2)).mean()
 
-    estimates = np.array([analytic_shrinkage(*world) for world in worlds])
+    estimates = np.array([frobenius_shrinkage(*world) for world in worlds])
     assert 0.02 < oracle < 0.5
     assert np.median(estimates) == pytest.approx(oracle, rel=0.25)
     # What is lost by estimating is little beside what is won by shrinking.
@@ -235,16 +235,81 @@ def test_shrinkage_is_near_the_best_there_is(rng):
     assert np.median(naive) < oracle / 2
 
 
-def test_shrinkage_at_its_ends(rng):
+def negative_log_likelihood(rho, inside, outside):
+    """Stein's form, by determinant and inverse."""
+    d = len(inside)
+    shrunk = (1 - rho) * inside * d / np.trace(inside) + rho * np.eye(d)
+    scaled = outside * d / np.trace(outside)
+    return np.linalg.slogdet(shrunk)[1] + np.trace(np.linalg.solve(shrunk, scaled))
+
+
+def test_likelihood_shrinkage_is_its_definition(rng):
+    """Few places: each is left out once."""
+    X, graph, groups = place_world(rng, n_places=8, d=6)
+    s, t = graph.nonzero()
+    sums = np.zeros((8, 6, 6))
+    for i, j in zip(s, t, strict=True):
+        sums[groups[i]] += np.outer(X[i] - X[j], X[i] - X[j])
+    counts = np.bincount(groups[s], minlength=8)
+    with_pairs = np.flatnonzero(counts)
+    grid = np.linspace(0.001, 0.999, 999)
+    losses = [
+        sum(
+            counts[g] * negative_log_likelihood(rho, sums.sum(axis=0) - sums[g], sums[g])
+            for g in with_pairs
+        )
+        for rho in grid
+    ]
+    expected = grid[np.argmin(losses)]
+    assert 0.01 < expected < 0.99
+    assert likelihood_shrinkage(X, graph, 3 * groups + 1) == pytest.approx(expected, abs=2e-3)
+
+
+def test_likelihood_shrinkage_is_near_the_best_there_is(rng):
+    """Against the oracle that knows the expected scatter, in the loss of the inverse."""
+    worlds = [place_world(rng, n_places=20) for _ in range(60)]
+    scatters = [_scatter.pair_scatter(X, graph) for X, graph, _ in worlds]
+    truth = np.mean(scatters, axis=0)
+    grid = np.linspace(0.01, 0.6, 60)
+    losses = np.array([[negative_log_likelihood(r, S, truth) for r in grid] for S in scatters])
+    mean = losses.mean(axis=0)
+    oracle = grid[mean.argmin()]
+    assert 0.02 < oracle < 0.4
+    estimates = np.array([likelihood_shrinkage(*world) for world in worlds[:30]])
+    assert np.median(estimates) == pytest.approx(oracle, rel=0.5)
+    lost = np.interp(estimates, grid, mean) - mean.min()
+    unshrunk = np.mean([negative_log_likelihood(1e-9, S, truth) for S in scatters])
+    assert lost.mean() < 0.15 * (unshrunk - mean.min())
+
+
+def test_left_out_places_are_balanced():
+    fold_of = _balanced_folds(np.array([5.0, 1, 1, 1, 1, 1, 0]), 2)
+    np.testing.assert_array_equal(fold_of[:6], [0, 1, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("shrinkage", [frobenius_shrinkage, likelihood_shrinkage])
+def test_shrinkage_needs_two_places(rng, shrinkage):
     X, graph, groups = place_world(rng, n_places=5)
     with pytest.raises(ValueError, match="only 1 of them has same-area pairs"):
-        analytic_shrinkage(X, graph, np.zeros_like(groups))
+        shrinkage(X, graph, np.zeros_like(groups))
+    with pytest.raises(ValueError, match="only 0 of them"):
+        shrinkage(X, sp.csr_array(graph.shape), groups)
+
+
+def test_likelihood_shrinkage_needs_photos_that_differ(rng):
+    graph = sp.csr_array((np.ones(2), ([0, 2], [1, 3])), shape=(4, 4))
+    X = np.repeat(rng.normal(size=(2, 3)), 2, axis=0)
+    with pytest.raises(ValueError, match="photos that differ"):
+        likelihood_shrinkage(X, graph, np.array([0, 0, 1, 1]))
+
+
+def test_frobenius_shrinkage_at_its_ends(rng):
     # Two places of two photos in many dimensions teach next to nothing: all shrinkage.
     X = rng.normal(size=(4, 300))
     graph = sp.csr_array((np.ones(2), ([0, 2], [1, 3])), shape=(4, 4))
-    assert analytic_shrinkage(X, graph, np.array([0, 0, 1, 1])) == pytest.approx(1.0, abs=0.1)
+    assert frobenius_shrinkage(X, graph, np.array([0, 0, 1, 1])) == pytest.approx(1.0, abs=0.1)
     # Places that all have the same scatter, and enough of it: none.
     X = np.tile(np.vstack([np.zeros(2), [1.0, 0.0]]), (50, 1))
     rows = np.arange(0, 100, 2)
     graph = sp.csr_array((np.ones(50), (rows, rows + 1)), shape=(100, 100))
-    assert analytic_shrinkage(X, graph, np.arange(100) // 2) == pytest.approx(0.0, abs=1e-12)
+    assert frobenius_shrinkage(X, graph, np.arange(100) // 2) == pytest.approx(0.0, abs=1e-12)

@@ -15,15 +15,10 @@ from sklearn.utils.validation import check_memory, validate_data
 from .._validation import HasMethods, Interval, Places, StrOptions, check_places
 from ..cluster import POIMeanShift
 from ._areas import KnownAreas, area_labels, assign_labels, assign_places, known_areas
-from ._compute import (
-    GraphSettings,
-    compute_pairs,
-    remembered_fit,
-    remembered_pairs,
-    resolve_method,
-)
+from ._compute import GraphSettings, compute_pairs, resolve_method
 from ._explain import FittedPairs
 from ._extend import extend_pairs, keep_photos
+from ._memory import remembered_fit, remembered_pairs
 
 
 class InconsistencyPairs(FittedPairs, BaseEstimator):

@@ -14,25 +14,44 @@ import pytest
 from sklearn.cluster import KMeans
 
 from skgeo.cluster import POIMeanShift
-from skgeo.pairs import InconsistencyPairs, _compute
+from skgeo.pairs import InconsistencyPairs, _memory, _regroup, exact_pairs
 
 
 @pytest.fixture
 def computed(monkeypatch):
     """Every graph that is computed from now on: (method, k1, k2)."""
     calls = []
-    compute = _compute.compute_pairs
+    compute, regroup = _memory.compute_pairs, _memory.regroup
 
-    def count(X, labels, coordinates, settings, k1, k2, n_jobs=None):
+    def count(X, labels, coordinates, settings, k1, k2, *rest):
         calls.append((settings.method, k1, k2))
-        return compute(X, labels, coordinates, settings, k1, k2, n_jobs)
+        return compute(X, labels, coordinates, settings, k1, k2, *rest)
 
-    monkeypatch.setattr(_compute, "compute_pairs", count)
+    def count_regrouped(X, near, labels, k1, k2, **options):
+        calls.append(("exact", k1, k2))
+        return regroup(X, near, labels, k1, k2, **options)
+
+    monkeypatch.setattr(_memory, "compute_pairs", count)
+    monkeypatch.setattr(_memory, "regroup", count_regrouped)
+    return calls
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """Every search for the nearest of all photos from now on: how many of them."""
+    calls = []
+    search = _memory.nearest_of_all
+
+    def count(X, length, **options):
+        calls.append(length)
+        return search(X, length, **options)
+
+    monkeypatch.setattr(_memory, "nearest_of_all", count)
     return calls
 
 
 def _graphs_on_disk(folder: Path) -> int:
-    return len(list(folder.glob("joblib/skgeo/pairs/_compute/_pairs_at_level/*/output.pkl")))
+    return len(list(folder.glob("joblib/skgeo/pairs/_memory/_pairs_at_level/*/output.pkl")))
 
 
 def _assert_equal(a: InconsistencyPairs, b: InconsistencyPairs) -> None:
@@ -144,13 +163,13 @@ def test_areas_are_kept_too(tmp_path, photos, monkeypatch):
 def test_threads_that_want_the_same_graph_wait_for_it(tmp_path, photos, computed, monkeypatch):
     pytest.importorskip("fcntl", reason="no file locks on this system")
     X, labels, _ = photos
-    count = _compute.compute_pairs
+    count = _memory.regroup
 
-    def slowly(*args):
+    def slowly(*args, **options):
         time.sleep(0.3)
-        return count(*args)
+        return count(*args, **options)
 
-    monkeypatch.setattr(_compute, "compute_pairs", slowly)
+    monkeypatch.setattr(_memory, "regroup", slowly)
     memory = joblib.Memory(tmp_path, verbose=0)
     fitted = [InconsistencyPairs(k, k, memory=memory) for k in (3, 4, 5)]
     threads = [threading.Thread(target=pairs.fit, args=(X, labels)) for pairs in fitted]
@@ -175,18 +194,18 @@ def test_no_locks_no_harm(tmp_path, photos, computed, monkeypatch):
 _PROCESS = """
 import sys, time
 import numpy as np
-from skgeo.pairs import InconsistencyPairs, _compute
+from skgeo.pairs import InconsistencyPairs, _memory
 
 folder, k = sys.argv[1], int(sys.argv[2])
-compute = _compute.compute_pairs
+search = _memory.nearest_of_all
 
-def count(*args):
+def count(*args, **options):
     with open(folder + "/computed", "a") as file:
         file.write("once\\n")
     time.sleep(1.0)
-    return compute(*args)
+    return search(*args, **options)
 
-_compute.compute_pairs = count
+_memory.nearest_of_all = count
 X = np.random.default_rng(0).normal(size=(60, 3))
 pairs = InconsistencyPairs(k, k, memory=folder).fit(X, np.arange(60) % 5)
 np.save(folder + f"/{k}.npy", pairs.easy_confusing_.indices)
@@ -205,3 +224,111 @@ def test_processes_that_want_the_same_graph_wait_for_it(tmp_path):
     for k in (2, 4):
         expected = InconsistencyPairs(k, k).fit(X, np.arange(60) % 5).easy_confusing_.indices
         np.testing.assert_array_equal(np.load(tmp_path / f"{k}.npy"), expected)
+
+
+# --- what does not depend on the areas ---------------------------------------------------------
+
+
+def test_another_bandwidth_cuts_the_same_lists(tmp_path, photos, computed, searched):
+    X, _, coordinates = photos
+    partitions = set()
+    for bandwidth in (0.0001, 0.005, 10.0, 100.0):
+        poi = POIMeanShift(bandwidth)
+        partitions.add(tuple(poi.fit(coordinates).labels_))
+        for k in (3, 20):
+            kept = InconsistencyPairs(k, k, poi=poi, memory=tmp_path).fit(X, coordinates)
+            _assert_equal(kept, InconsistencyPairs(k, k, poi=poi).fit(X, coordinates))
+    assert searched == [64]
+    assert len(partitions) > 2
+    assert computed == [("exact", 32, 32)] * len(partitions)
+
+
+def test_places_too_near_are_left_out_of_the_same_lists(tmp_path, photos, searched):
+    X, _, coordinates = photos
+    for km in (0.0, 0.05, 5000.0, 19000.0, 30000.0):
+        options = {"min_distance_km": km, "poi": POIMeanShift(0.0003)}
+        kept = InconsistencyPairs(4, 9, memory=tmp_path, **options).fit(X, coordinates)
+        _assert_equal(kept, InconsistencyPairs(4, 9, **options).fit(X, coordinates))
+    assert searched == [64]
+
+
+def test_longer_lists_serve_shorter_ones(tmp_path, photos, searched):
+    X, labels, coordinates = photos
+    InconsistencyPairs(20, 100, memory=tmp_path).fit(X, labels)
+    kept = InconsistencyPairs(5, 5, memory=tmp_path).fit(X, coordinates)
+    _assert_equal(kept, InconsistencyPairs(5, 5).fit(X, coordinates))
+    assert searched == [256]
+
+
+def _features(rng):
+    yield "random", rng.normal(size=(150, 6))
+    yield "single precision", rng.normal(size=(150, 6)).astype(np.float32)
+    yield "tied", rng.integers(0, 2, size=(150, 4)).astype(float)
+    yield "duplicated", np.tile(rng.normal(size=(5, 3)), (30, 1))
+    yield "all alike", np.zeros((150, 2))
+    yield "one photo", np.zeros((1, 2))
+
+
+@pytest.mark.parametrize("length", [1, 7, 40, 149, 500])
+def test_lists_cut_by_areas_are_the_exact_graph(rng, length, monkeypatch):
+    monkeypatch.setattr(_regroup, "_ROWS", 40)
+    monkeypatch.setattr(_regroup, "_TOGETHER", 20)
+    for name, X in _features(rng):
+        near = _regroup.nearest_of_all(X, length)
+        coordinates = rng.uniform([-90, -180], [90, 180], (len(X), 2))
+        for areas in (1, 2, 12, 150):
+            labels = rng.integers(0, areas, len(X)) * 3
+            labels[: len(X) // 3] = labels[0]  # a large one and a few small ones
+            for km in (0.0, 4000.0):
+                options = {"coordinates": coordinates, "min_distance_km": km}
+                found = _regroup.regroup(X, near, labels, 6, 5, **options)
+                expected = exact_pairs(X, labels, 6, 5, **options)
+                for left, right in zip(found, expected, strict=True):
+                    for a, b in zip(left, right, strict=True):
+                        np.testing.assert_array_equal(a, b, err_msg=f"{name}, {areas} areas")
+
+
+# --- damage -------------------------------------------------------------------------------------
+
+
+def test_a_damaged_file_is_computed_again(tmp_path, photos, computed, caplog):
+    X, labels, _ = photos
+    InconsistencyPairs(3, 3, memory=tmp_path).fit(X, labels)
+    (graph,) = tmp_path.rglob("_pairs_at_level/*/output.pkl")
+    whole = graph.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"no pickle at all"):
+        graph.write_bytes(damaged)
+        kept = InconsistencyPairs(3, 3, memory=tmp_path).fit(X, labels)
+        assert "Exception while loading results" in caplog.text
+        caplog.clear()
+        _assert_equal(kept, InconsistencyPairs(3, 3).fit(X, labels))
+        InconsistencyPairs(3, 3, memory=tmp_path).fit(X, labels)
+        assert not caplog.text
+    assert len(computed) == 4
+
+
+_KILLED = """
+import os, sys
+import numpy as np
+from skgeo.pairs import InconsistencyPairs, _memory
+
+def die(*args, **options):
+    os.kill(os.getpid(), 9)
+
+setattr(_memory, sys.argv[2], die)
+X = np.random.default_rng(0).normal(size=(60, 3))
+InconsistencyPairs(2, 2, memory=sys.argv[1]).fit(X, np.arange(60) % 5)
+"""
+
+
+@pytest.mark.parametrize("step", ["nearest_of_all", "regroup"])
+def test_a_process_that_dies_leaves_no_lock_and_no_half_graph(tmp_path, step):
+    process = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path), step], check=False, timeout=120
+    )
+    assert process.returncode != 0
+    assert _graphs_on_disk(tmp_path) == 0
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    kept = InconsistencyPairs(2, 2, memory=tmp_path).fit(X, np.arange(60) % 5)
+    _assert_equal(kept, InconsistencyPairs(2, 2).fit(X, np.arange(60) % 5))
+    assert _graphs_on_disk(tmp_path) == 1

@@ -1,0 +1,140 @@
+"""P and Q for other areas from what does not depend on the areas: the nearest of all photos.
+
+The list of the ``length`` nearest other photos of each photo, whatever their areas, is searched
+once. Under any areas, what a row of P or Q needs are the first of the list that are allowed in it:
+all others are farther than the whole list. A row for which the list holds too few of them is
+searched again, alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._apart import Apart, areas_apart
+from ._exact import area_numbers, exact_pairs, same_area_mask
+from ._graph import NeighborRows, PairGraph, reorder_rows, row_numbers, stack_rows, take_rows
+from ._points import FloatArray, IndexArray, Points, make_frame
+from ._search import Mask, masked_neighbors
+
+#: Areas are searched together until they have so many photos.
+_TOGETHER = 256
+
+#: Lists of so many photos are cut at once, lest the copies take more memory than they do.
+_ROWS = 65_536
+
+
+def nearest_of_all(X: npt.NDArray[Any], length: int, *, n_jobs: int | None = None) -> NeighborRows:
+    """Find the nearest other photos of each photo, exactly, whatever their areas."""
+    # Where each photo is an area of its own, all others are of another.
+    return exact_pairs(X, np.arange(len(X)), 1, length, n_jobs=n_jobs).easy_confusing
+
+
+def regroup(
+    X: npt.NDArray[Any],
+    near: NeighborRows,
+    labels: npt.NDArray[np.intp],
+    k1: int,
+    k2: int,
+    *,
+    coordinates: FloatArray | None = None,
+    min_distance_km: float = 0.0,
+    n_jobs: int | None = None,
+) -> PairGraph:
+    """Make the exact graph under any areas.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Visual features.
+    near : NeighborRows
+        Their `nearest_of_all`.
+    labels, k1, k2, coordinates, min_distance_km, n_jobs
+        As for `exact_pairs`.
+
+    Returns
+    -------
+    PairGraph
+        That of `exact_pairs`, to the bit.
+    """
+    labels = area_numbers(labels)
+    apart = areas_apart(labels, coordinates, min_distance_km)
+    parts = [
+        _cut(near, np.arange(start, min(start + _ROWS, len(labels))), apart, k1, k2)
+        for start in range(0, len(labels), _ROWS)
+    ]
+    p, q = (stack_rows([part[i] for part in parts]) for i in range(2))
+    # A row is proven if it is full, or if the list had all that could come.
+    everything = np.diff(near.indptr) == len(labels) - 1
+    others_of_area = np.bincount(labels)[labels] - 1
+    p_open = np.flatnonzero(~everything & (np.diff(p.indptr) < np.minimum(k1, others_of_area)))
+    q_open = np.flatnonzero(~everything & (np.diff(q.indptr) < k2))
+    if not len(p_open) and not len(q_open):
+        return PairGraph(p, q)
+    points = Points(X, make_frame(X))
+    if len(p_open):
+        p = _replace(p, p_open, _within_areas(points, labels, p_open, k1, n_jobs))
+    if len(q_open):
+        (found,) = masked_neighbors(points, points, [(k2, apart.block)], rows=q_open, n_jobs=n_jobs)
+        q = _replace(q, q_open, found)
+    return PairGraph(p, q)
+
+
+def _cut(
+    near: NeighborRows,
+    ids: IndexArray,
+    apart: Apart,
+    k1: int,
+    k2: int,
+) -> tuple[NeighborRows, NeighborRows]:
+    """Rows of P and Q as far as the lists of the photos ``ids`` go."""
+    lists = take_rows(near, ids)
+    row = row_numbers(lists)
+    same = apart.labels[ids[row]] == apart.labels[lists.indices]
+    other = apart.pairs(ids[row], lists.indices)
+    return _filter(lists, row, same).head(k1), _filter(lists, row, other).head(k2)
+
+
+def _filter(lists: NeighborRows, row: IndexArray, keep: npt.NDArray[np.bool_]) -> NeighborRows:
+    counts = np.bincount(row[keep], minlength=len(lists.indptr) - 1)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return NeighborRows(indptr, lists.indices[keep], lists.distances[keep])
+
+
+def _within_areas(
+    points: Points, labels: npt.NDArray[Any], rows: IndexArray, k: int, n_jobs: int | None
+) -> NeighborRows:
+    """Find the k nearest photos inside the areas of some photos, comparing within areas only."""
+    order = np.argsort(labels, kind="stable")
+    wanted = np.zeros(len(labels), dtype=bool)
+    wanted[rows] = True
+    mask: Mask = same_area_mask(labels)
+    ends = np.append(np.flatnonzero(np.diff(labels[order])) + 1, len(order))
+    parts, members, begin = [], [], 0
+    for i, end in enumerate(ends):
+        last = i == len(ends) - 1
+        if not last and ends[i + 1] - begin <= _TOGETHER:
+            continue
+        group = np.sort(order[begin:end])
+        chosen = group[wanted[group]]
+        if len(chosen):
+            (found,) = masked_neighbors(
+                points,
+                points,
+                [(k, mask)],
+                rows=chosen,
+                columns=group,
+                n_jobs=n_jobs if len(group) > 1024 else 1,
+            )
+            parts.append(found)
+            members.append(np.searchsorted(rows, chosen))
+        begin = end
+    return reorder_rows(stack_rows(parts), np.concatenate(members))
+
+
+def _replace(graph: NeighborRows, ids: IndexArray, by: NeighborRows) -> NeighborRows:
+    """Put other rows into the places ``ids``."""
+    rest = np.setdiff1d(np.arange(len(graph.indptr) - 1), ids, assume_unique=True)
+    return reorder_rows(stack_rows([take_rows(graph, rest), by]), np.concatenate([rest, ids]))

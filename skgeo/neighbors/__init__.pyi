@@ -1,2 +1,3 @@
 from ._knn import KNNGeoRegressor as KNNGeoRegressor
+from ._lazy import LazyGeoRegressor as LazyGeoRegressor
 from ._random import RandomGeoRegressor as RandomGeoRegressor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,8 @@ def check_k(k: Any, n_samples: int, name: str) -> int:
     if not 1 <= k <= n_samples:
         raise ValueError(f"{name} is {k}; expected at least 1, at most the gallery's {n_samples}.")
     return int(k)
+
+
+def is_number(value: Any) -> bool:
+    """Whether an argument of a call is a real number, NaN and infinity included."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)

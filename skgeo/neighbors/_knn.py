@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgeo._validation import Interval, StrOptions
 
-from ._base import GeoRegressorMixin, check_gallery_places, check_k
+from ._base import GeoRegressorMixin
 from ._blocks import map_blocks
+from ._density import density_peaks, distance_weights, snap
+from ._gallery import Estimate, FloatArray, GalleryMixin, IndexArray
 from ._search import build_tree, choose_algorithm, nearest_neighbors
-from ._vote import vote, votes_at_once
+from ._uncertainty import CalibratedMixin
+from ._vote import cluster_ranks, fill_places, vote, votes_at_once
 
-FloatArray = npt.NDArray[np.float64]
-IndexArray = npt.NDArray[np.intp]
+_NOTHING = (np.empty((0, 0), dtype=np.intp), np.empty((0, 0)))
 
 
-class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
+class KNNGeoRegressor(CalibratedMixin, GalleryMixin, GeoRegressorMixin, BaseEstimator):
     """Estimate where a photo was taken from its nearest photos in a gallery of known places.
 
     With ``mode="1-nn"`` the answer is the place of the nearest photo. With ``mode="mean-shift"``
     the places of the 120 nearest photos are clustered by a flat-kernel mean shift of 500 km; the
     centroid of the largest cluster is the answer. The first is better for the city, the second
-    for the country and the continent.
+    for the country and the continent. With ``mode="kde"`` each of the nearest photos is a Gaussian
+    on the sphere, which weighs more the nearer its vector is; the highest peak is the answer.
 
     Parameters
     ----------
-    mode : {"1-nn", "mean-shift"}, default="1-nn"
+    mode : {"1-nn", "mean-shift", "kde"}, default="1-nn"
         How the neighbours become a place.
     n_neighbors : int, default=120
-        Number of neighbours that vote with ``mode="mean-shift"``, and the number that
-        `kneighbors` returns where it is not told another. A smaller gallery takes part as a whole.
+        Number of neighbours that vote, that ``explain`` shows and from whose spread the radius of
+        ``predict_with_uncertainty`` is made, and the number that ``kneighbors`` returns where it
+        is not told another. A smaller gallery takes part as a whole. Has no effect on the places
+        of ``mode="1-nn"``.
     bandwidth_km : float, default=500.0
-        Radius of the kernel of the vote, in km straight through the Earth (500 km are an arc of
-        500.13 km). Has no effect with ``mode="1-nn"``.
+        With ``mode="mean-shift"`` the radius of the kernel, with ``mode="kde"`` its standard
+        deviation, in km straight through the Earth (500 km are an arc of 500.13 km). Has no
+        effect with ``mode="1-nn"``.
     min_cluster_size : int, default=4
-        Clusters with fewer neighbours are disregarded. Has no effect with ``mode="1-nn"``.
+        Clusters with fewer neighbours are disregarded. Only for ``mode="mean-shift"``.
+    weight_power : float, default=20.0
+        With ``mode="kde"`` a neighbour at distance d weighs ``d ** -weight_power``; 0 gives equal
+        weights. Only for ``mode="kde"``.
+    snap_km : float or None, default=None
+        With ``mode="kde"`` a peak is moved to the place of the best-ranked neighbour within so many
+        km, if there is one; None leaves it where it is. Only for ``mode="kde"``.
     algorithm : {"auto", "brute", "kd_tree", "ball_tree"}, default="auto"
         How the neighbours are found. All find the same ones, in Euclidean distance; they differ
         in time and memory. "auto" takes a k-d tree for at most 15 columns and at least 1,000
@@ -59,6 +70,8 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
         The search that is used.
     n_samples_fit_ : int
         Number of photos in the gallery.
+    calibration_ : Calibration
+        What `calibrate` has learned; only after it.
     n_features_in_ : int
         Number of columns of ``X`` in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -80,6 +93,13 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
     equally large clusters the one with the best-ranked neighbour wins; where no cluster is large
     enough, the answer is that of ``mode="1-nn"``.
 
+    The density of ``mode="kde"`` is that of Vo, Jacobs and Hays [4]_, whose program takes 100
+    neighbours, the distance to the power of -20 between L2-normalised features (its own distances
+    are squared, to the power of -10), a standard deviation of 4 degrees (445 km) and a last step
+    with ``snap_km=100``. It smooths a grid of degrees, in which a Gaussian is narrower near the
+    poles and cut at the antimeridian; here it is one on the sphere, and the peak is climbed to
+    from every neighbour. Where a neighbour is identical to the query, only such ones count.
+
     ``score`` is the fraction within 200 km.
 
     References
@@ -90,6 +110,7 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
        CVPR 2008.
     .. [3] D. Comaniciu, P. Meer, "Mean Shift: A Robust Approach toward Feature Space Analysis",
        IEEE PAMI 24(5), 2002.
+    .. [4] N. Vo, N. Jacobs, J. Hays, "Revisiting IM2GPS in the Deep Learning Era", ICCV 2017.
 
     Examples
     --------
@@ -106,10 +127,12 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "mode": [StrOptions({"1-nn", "mean-shift"})],
+        "mode": [StrOptions({"1-nn", "mean-shift", "kde"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "bandwidth_km": [Interval(Real, 0, None, closed="neither")],
         "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
+        "weight_power": [Interval(Real, 0, None, closed="left")],
+        "snap_km": [Interval(Real, 0, None, closed="left"), None],
         "algorithm": [StrOptions({"auto", "brute", "kd_tree", "ball_tree"})],
         "n_jobs": [Integral, None],
     }
@@ -121,6 +144,8 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
         n_neighbors: int = 120,
         bandwidth_km: float = 500.0,
         min_cluster_size: int = 4,
+        weight_power: float = 20.0,
+        snap_km: float | None = None,
         algorithm: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
@@ -128,214 +153,72 @@ class KNNGeoRegressor(GeoRegressorMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.bandwidth_km = bandwidth_km
         self.min_cluster_size = min_cluster_size
+        self.weight_power = weight_power
+        self.snap_km = snap_km
         self.algorithm = algorithm
         self.n_jobs = n_jobs
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> KNNGeoRegressor:
-        """Take the gallery: the vectors of its photos and the places where they were taken.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Vectors of the photos, finite. Float32 and float64 are kept as they are (without a
-            copy where possible), all else becomes float64.
-        y : array-like of shape (n_samples, 2)
-            Latitudes in [-90, 90] and longitudes in [-180, 180], degrees.
-
-        Returns
-        -------
-        KNNGeoRegressor
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range, ``X`` is not finite, or ``y`` does not hold one place
-            in degrees for each photo.
-        """
-        self._validate_params()
-        gallery = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        return self._take(gallery, check_gallery_places(self, y, len(gallery)))
-
-    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> KNNGeoRegressor:
-        """Add photos to the gallery; the first call is ``fit``.
-
-        The new photos follow the old ones in the order of the index, and the outcome equals that
-        of one ``fit`` on all of them. The gallery is copied in each call (and a tree built anew),
-        so that many photos are better added in few calls.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Vectors of the new photos.
-        y : array-like of shape (n_samples, 2)
-            Latitudes and longitudes in degrees.
-
-        Returns
-        -------
-        KNNGeoRegressor
-            The estimator with the larger gallery.
-
-        Raises
-        ------
-        ValueError
-            As in ``fit``, and if ``X`` has not the columns of the gallery. The gallery is left as
-            it was.
-        """
-        if not hasattr(self, "coordinates_"):
-            return self.fit(X, y)
-        self._validate_params()
-        added = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], order="C")
-        places = check_gallery_places(self, y, len(added))
-        return self._take(
-            np.concatenate([self._gallery, added]), np.concatenate([self.coordinates_, places])
-        )
-
-    def _take(self, gallery: npt.NDArray[Any], coordinates: FloatArray) -> KNNGeoRegressor:
-        self._gallery = gallery
-        self.coordinates_ = coordinates
-        self.n_samples_fit_ = len(gallery)
+    def _take(self, gallery: npt.NDArray[Any]) -> None:
         self.algorithm_ = choose_algorithm(self.algorithm, *gallery.shape)
         self._tree = build_tree(self.algorithm_, gallery)
-        return self
 
-    @overload
-    def kneighbors(
-        self, X: npt.ArrayLike, n_neighbors: int | None = ..., return_distance: Literal[True] = ...
-    ) -> tuple[FloatArray, IndexArray]: ...
-
-    @overload
-    def kneighbors(
-        self, X: npt.ArrayLike, n_neighbors: int | None = ..., *, return_distance: Literal[False]
-    ) -> IndexArray: ...
-
-    def kneighbors(
-        self, X: npt.ArrayLike, n_neighbors: int | None = None, return_distance: bool = True
-    ) -> tuple[FloatArray, IndexArray] | IndexArray:
-        """Find the gallery photos that are nearest to each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-            Vectors of the queries.
-        n_neighbors : int or None, default=None
-            How many; at most the size of the gallery. None means the parameter of the estimator,
-            or the whole gallery where that is smaller.
-        return_distance : bool, default=True
-            Whether to return the distances too.
-
-        Returns
-        -------
-        distances : ndarray of shape (n_queries, n_neighbors)
-            Euclidean distances in float64, ascending. Only if ``return_distance``.
-        indices : ndarray of shape (n_queries, n_neighbors)
-            Rows of the gallery. Equal distances are in ascending order of the index.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` has not the columns of the gallery, or more neighbours are asked for than
-            there are.
-
-        Examples
-        --------
-        >>> from skgeo.neighbors import KNNGeoRegressor
-        >>> knn = KNNGeoRegressor().fit([[0.0], [3.0], [3.0]], [[1, 1], [2, 2], [3, 3]])
-        >>> knn.kneighbors([[2.0]], n_neighbors=2)
-        (array([[1., 1.]]), array([[1, 2]]))
-        """
-        check_is_fitted(self)
-        if n_neighbors is None:
-            n_neighbors = min(self.n_neighbors, self.n_samples_fit_)
-        else:
-            n_neighbors = check_k(n_neighbors, self.n_samples_fit_, "n_neighbors")
-        distances, indices = self._search(X, n_neighbors)
-        return (distances, indices) if return_distance else indices
-
-    def predict(self, X: npt.ArrayLike) -> FloatArray:
-        """Estimate the place of each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-            Vectors of the queries.
-
-        Returns
-        -------
-        ndarray of shape (n_queries, 2)
-            Latitudes and longitudes in degrees.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is not finite or has not the columns of the gallery.
-        """
-        return self._places(X, 1)[:, 0]
-
-    def predict_top_k(self, X: npt.ArrayLike, k: int) -> FloatArray:
-        """Estimate ``k`` places for each query, the best one first.
-
-        With ``mode="1-nn"`` they are the places of the ``k`` nearest photos (Table 5 of the
-        paper), so that a place with several photos can come several times. With
-        ``mode="mean-shift"`` they are the centroids of the clusters that are large enough, by
-        falling size; where these are fewer than ``k``, the places of the nearest photos follow,
-        nearest first.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-            Vectors of the queries.
-        k : int
-            Number of places, from 1 to the size of the gallery.
-
-        Returns
-        -------
-        ndarray of shape (n_queries, k, 2)
-            Latitudes and longitudes in degrees; ``[:, 0]`` equals ``predict(X)``.
-
-        Raises
-        ------
-        ValueError
-            If ``k`` is out of range, or ``X`` has not the columns of the gallery.
-
-        Examples
-        --------
-        >>> from skgeo.neighbors import KNNGeoRegressor
-        >>> knn = KNNGeoRegressor().fit([[0.0], [3.0], [7.0]], [[1, 1], [2, 2], [3, 3]])
-        >>> knn.predict_top_k([[2.0]], k=2)
-        array([[[2., 2.],
-                [1., 1.]]])
-        """
-        check_is_fitted(self)
-        return self._places(X, check_k(k, self.n_samples_fit_, "k"))
-
-    def _places(self, X: npt.ArrayLike, n_places: int) -> FloatArray:
-        check_is_fitted(self)
-        self._validate_params()  # set_params may have been called since fit
-        if self.mode == "1-nn":
-            _, indices = self._search(X, n_places)
-            nearest: FloatArray = self.coordinates_[indices]
-            return nearest
-
-        n_voters = min(self.n_neighbors, self.n_samples_fit_)
-        _, indices = self._search(X, max(n_voters, n_places))
-
-        def decide(rows: slice) -> FloatArray:
-            nearest = self.coordinates_[indices[rows]]
-            places, sizes = vote(
-                nearest[:, :n_voters], self.bandwidth_km, self.min_cluster_size, n_places
-            )
-            # The n-th place without a cluster is filled from the nearest photo on.
-            rank = np.arange(n_places) - np.count_nonzero(sizes, axis=1)[:, None]
-            fill = np.take_along_axis(nearest, np.maximum(rank, 0)[..., None], axis=1)
-            return np.where(rank[..., None] < 0, places, fill)
-
-        return np.concatenate(
-            map_blocks(decide, len(indices), votes_at_once(n_voters), self.n_jobs)
-        )
-
-    def _search(self, X: npt.ArrayLike, n_neighbors: int) -> tuple[FloatArray, IndexArray]:
-        queries = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], order="C")
+    def _nearest(self, rows: npt.NDArray[Any], n_neighbors: int) -> tuple[FloatArray, IndexArray]:
         return nearest_neighbors(
-            queries, self._gallery, n_neighbors, tree=self._tree, n_jobs=self.n_jobs
+            rows, self._gallery, n_neighbors, tree=self._tree, n_jobs=self.n_jobs
         )
+
+    def _decide(self, rows: npt.NDArray[Any], n_places: int, explain: bool) -> Estimate:
+        n_voters = min(self.n_neighbors, self.n_samples_fit_)
+        if self.mode == "1-nn" and not explain:
+            n_voters = 1
+        distances, indices = self._nearest(rows, max(n_voters, n_places))
+        nearest = self.coordinates_[indices]
+        if self.mode == "1-nn":
+            support = np.arange(n_voters) == np.zeros((len(rows), 1), dtype=np.intp)
+            clusters = np.where(np.arange(n_voters) < n_places, np.arange(n_voters), -1)
+            return Estimate(
+                nearest[:, :n_places],
+                distances,
+                indices,
+                np.broadcast_to(clusters, support.shape),
+                support.astype(np.float64),
+            )
+        decide = self._shift if self.mode == "mean-shift" else self._peaks
+        results = map_blocks(
+            lambda block: decide(nearest[block], distances[block], n_voters, n_places, explain),
+            len(rows),
+            votes_at_once(n_voters),
+            self.n_jobs,
+        )
+        places, clusters, votes = (np.concatenate(part) for part in zip(*results, strict=True))
+        return Estimate(places, distances, indices, clusters, votes)
+
+    def _shift(
+        self, nearest: FloatArray, _: FloatArray, n_voters: int, n_places: int, explain: bool
+    ) -> tuple[FloatArray, IndexArray, FloatArray]:
+        """Places of the mean-shift vote; if asked, the neighbours' clusters and shares."""
+        voters = nearest[:, :n_voters]
+        places, _sizes = vote(voters, self.bandwidth_km, self.min_cluster_size, n_places)
+        places = fill_places(places, nearest)
+        if not explain:
+            return places, *_NOTHING
+        clusters = cluster_ranks(voters, self.bandwidth_km, self.min_cluster_size)
+        winners = clusters == 0
+        winners[~winners.any(axis=1), 0] = True  # the nearest photo answers alone
+        return places, clusters, winners / winners.sum(axis=1, keepdims=True)
+
+    def _peaks(
+        self,
+        nearest: FloatArray,
+        distances: FloatArray,
+        n_voters: int,
+        n_places: int,
+        explain: bool,
+    ) -> tuple[FloatArray, IndexArray, FloatArray]:
+        """Places of the density vote, and the neighbours' peaks and shares."""
+        voters = nearest[:, :n_voters]
+        weights = distance_weights(distances[:, :n_voters], self.weight_power)
+        places, clusters, votes = density_peaks(voters, weights, self.bandwidth_km, n_places)
+        if self.snap_km is not None:
+            places = snap(places, voters, self.snap_km)
+        return fill_places(places, nearest), clusters, votes

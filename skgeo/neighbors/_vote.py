@@ -111,19 +111,12 @@ def vote(
     """
     n_queries, k, _ = coordinates.shape
     positions = earth_positions_km(coordinates, k)
-    labels, centers, _ = mean_shift_clusters(positions, bandwidth_km)
-    n_clusters = centers.shape[1]
-    flat = (labels + n_clusters * np.arange(n_queries)[:, None]).ravel()
-    length = n_queries * n_clusters
-    size = np.bincount(flat, minlength=length)
+    flat, size, best_rank = _count(positions, bandwidth_km, min_cluster_size)
+    n_clusters = size.shape[1]
+    length = size.size
     sums = np.stack(
         [np.bincount(flat, positions[..., axis].ravel(), length) for axis in range(3)], axis=-1
     )
-    # Written from the last neighbour to the first, so that each cluster ends at its best rank.
-    best_rank = np.full(length, k)
-    best_rank[flat[::-1]] = np.tile(np.arange(k), n_queries)[::-1]
-    size = np.where(size < min_cluster_size, 0, size).reshape(n_queries, n_clusters)
-    best_rank = best_rank.reshape(n_queries, n_clusters)
 
     order = np.lexsort((best_rank, -size), axis=1)[:, :n_places]
     sizes = np.zeros((n_queries, n_places), dtype=np.intp)
@@ -138,6 +131,73 @@ def vote(
     found[lost] = coordinates[query[lost], best_rank[query[lost], winner[lost]]]
     places[query, place] = found
     return places, sizes
+
+
+def fill_places(places: FloatArray, nearest: FloatArray) -> FloatArray:
+    """Put the places of the nearest photos, nearest first, where ``places`` holds NaN at the end.
+
+    Parameters
+    ----------
+    places : ndarray of shape (n_queries, n_places, 2)
+        What a vote has found.
+    nearest : ndarray of shape (n_queries, k, 2)
+        Places of the nearest photos, ``k >= n_places``.
+    """
+    n_found = np.count_nonzero(~np.isnan(places[..., 0]), axis=1)
+    # The n-th place that nobody voted for is filled from the nearest photo on.
+    rank = np.arange(places.shape[1]) - n_found[:, None]
+    fill = np.take_along_axis(nearest, np.maximum(rank, 0)[..., None], axis=1)
+    filled: FloatArray = np.where(rank[..., None] < 0, places, fill)
+    return filled
+
+
+def cluster_ranks(
+    coordinates: FloatArray, bandwidth_km: float, min_cluster_size: int
+) -> IndexArray:
+    """Which place of `vote` each neighbour has voted for.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_queries, k, 2)
+        Places of the neighbours in degrees, nearest neighbour first.
+    bandwidth_km, min_cluster_size : float, int
+        As in `vote`.
+
+    Returns
+    -------
+    ndarray of shape (n_queries, k)
+        0 for the members of the largest cluster, 1 for those of the next, and so on in the order
+        of `vote`; -1 where the cluster is too small.
+    """
+    n_queries, k, _ = coordinates.shape
+    positions = earth_positions_km(coordinates, k)
+    flat, size, best_rank = _count(positions, bandwidth_km, min_cluster_size)
+    order = np.lexsort((best_rank, -size), axis=1)
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(size.shape[1])[None, :], axis=1)
+    rank[size == 0] = -1
+    ranks: IndexArray = rank.ravel()[flat].reshape(n_queries, k)
+    return ranks
+
+
+def _count(
+    positions: FloatArray, bandwidth_km: float, min_cluster_size: int
+) -> tuple[IndexArray, IndexArray, IndexArray]:
+    """Cluster of each neighbour in a flat numbering; size (0 if too small) and best rank of each.
+
+    Sizes and ranks have shape (n_queries, n_clusters_max).
+    """
+    n_queries, k, _ = positions.shape
+    labels, centers, _ = mean_shift_clusters(positions, bandwidth_km)
+    n_clusters = centers.shape[1]
+    flat = (labels + n_clusters * np.arange(n_queries)[:, None]).ravel()
+    length = n_queries * n_clusters
+    size = np.bincount(flat, minlength=length)
+    # Written from the last neighbour to the first, so that each cluster ends at its best rank.
+    best_rank = np.full(length, k)
+    best_rank[flat[::-1]] = np.tile(np.arange(k), n_queries)[::-1]
+    size = np.where(size < min_cluster_size, 0, size)
+    return flat, size.reshape(n_queries, n_clusters), best_rank.reshape(n_queries, n_clusters)
 
 
 def _climb(positions: FloatArray, bandwidth: float) -> tuple[FloatArray, IndexArray, IndexArray]:

@@ -40,7 +40,7 @@ SETTINGS = {
         {"hidden_layer_sizes": (8, 4), "max_epochs": 3, "pretrain_epochs": 1},
         {"hidden_layer_sizes": (8,), "max_epochs": 3, "objective": "paper"},
     ],
-    "KNNGeoRegressor": [{}, {"mode": "mean-shift"}],
+    "KNNGeoRegressor": [{}, {"mode": "mean-shift"}, {"mode": "kde"}],
     # The checks cluster blobs of unit variance, in units of which 0.005 degrees are no POI.
     "POIMeanShift": [{"bandwidth": 2.0}, {"bandwidth": 2.0, "assign": "nearest"}],
     "BlockScaler": [{}, {"normalize": "l2"}],
@@ -88,8 +88,18 @@ SEND_NO_PLACE_TO_NEIGHBORS = [
     "check_pipeline_consistency",
 ]
 
+#: Checks of estimators that take sparse rows.
+SEND_NO_PLACE_WITH_SPARSE_ROWS = [
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+]
+
 EXPECTED_FAILURES: dict[str, dict[str, str]] = {
     "KNNGeoRegressor": dict.fromkeys([*SEND_NO_PLACE, *SEND_NO_PLACE_TO_NEIGHBORS], NO_PLACE),
+    "LazyGeoRegressor": dict.fromkeys(
+        [*SEND_NO_PLACE, *SEND_NO_PLACE_TO_NEIGHBORS, *SEND_NO_PLACE_WITH_SPARSE_ROWS], NO_PLACE
+    ),
     "RandomGeoRegressor": dict.fromkeys(SEND_NO_PLACE, NO_PLACE),
 }
 
@@ -112,6 +122,7 @@ def test_discovery_finds_the_house():
         "FaceFilter",
         "InconsistencyPairs",
         "KNNGeoRegressor",
+        "LazyGeoRegressor",
         "LowLevelFeatures",
         "MarginalFisherTransformer",
         "POIMeanShift",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.utils import estimator_checks
 
-from skgeo.neighbors import KNNGeoRegressor, RandomGeoRegressor
+from skgeo.neighbors import KNNGeoRegressor, LazyGeoRegressor, RandomGeoRegressor
 
 
 def places(y):
@@ -42,6 +42,17 @@ class KNNOnAnything(KNNGeoRegressor):
         return super().score(X, places(y), sample_weight)
 
 
+class LazyOnAnything(LazyGeoRegressor):
+    def fit(self, X, y):
+        return super().fit(X, places(y))
+
+    def partial_fit(self, X, y):
+        return super().partial_fit(X, places(y))
+
+    def score(self, X, y, sample_weight=None):
+        return super().score(X, places(y), sample_weight)
+
+
 class RandomOnAnything(RandomGeoRegressor):
     def fit(self, X, y):
         return super().fit(X, places(y))
@@ -56,6 +67,11 @@ EXPECTED = {
     "check_regressor_multioutput": TWO_COLUMNS,
 }
 
+EXPECTED_SPARSE = {
+    "check_estimator_sparse_array": TWO_COLUMNS,
+    "check_estimator_sparse_matrix": TWO_COLUMNS,
+}
+
 
 @pytest.mark.parametrize(
     "estimator",
@@ -64,22 +80,27 @@ EXPECTED = {
         KNNOnAnything(algorithm="kd_tree"),
         KNNOnAnything("mean-shift", n_neighbors=5),
         KNNOnAnything("mean-shift", algorithm="ball_tree", min_cluster_size=1, bandwidth_km=50),
+        KNNOnAnything("kde", n_neighbors=5),
+        LazyOnAnything(20),
         RandomOnAnything(),
     ],
     ids=repr,
 )
 def test_checks_pass_where_the_target_is_a_place(estimator):
+    wanted = EXPECTED | (EXPECTED_SPARSE if isinstance(estimator, LazyGeoRegressor) else {})
     results = estimator_checks.check_estimator(
-        estimator, on_skip=None, on_fail=None, expected_failed_checks=EXPECTED
+        estimator, on_skip=None, on_fail=None, expected_failed_checks=wanted
     )
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert failed == {}
     expected = [r["check_name"] for r in results if r["status"] == "xfail"]
-    assert set(expected) == set(EXPECTED)
+    assert set(expected) == set(wanted)
     assert sum(r["status"] == "passed" for r in results) >= 44
 
 
-@pytest.mark.parametrize("estimator", [KNNGeoRegressor(), RandomGeoRegressor()], ids=repr)
+@pytest.mark.parametrize(
+    "estimator", [KNNGeoRegressor(), LazyGeoRegressor(), RandomGeoRegressor()], ids=repr
+)
 def test_plain_classes_fail_only_where_the_target_is_no_place(estimator):
     results = estimator_checks.check_estimator(estimator, on_skip=None, on_fail=None)
     for result in results:
@@ -98,6 +119,8 @@ def test_plain_classes_fail_only_where_the_target_is_no_place(estimator):
     [
         (KNNGeoRegressor(), 1.0),
         (KNNGeoRegressor("mean-shift", n_neighbors=10), 0.5),
+        (KNNGeoRegressor("kde"), 0.5),
+        (LazyGeoRegressor(20), 0.5),
         (RandomGeoRegressor(random_state=0), 0.0),
     ],
     ids=repr,

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .._array_state import ArrayStateModule
+
 __all__ = ["SHA256", "EfficientNetLite0", "fold_batch_norms", "pretrained_lite0", "weights_file"]
 
 #: Digest of the file of weights, of which the start is part of the file's name.
@@ -93,7 +95,7 @@ class _Block(nn.Module):
         return inner.add_(x) if self.residual else inner
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(ArrayStateModule):
     """EfficientNet-Lite0 for inference: its batch norms are folded into the convolutions.
 
     Takes (n, 3, H, W), made for 224 x 224, of pixels ``(x - 127) / 128``, and returns the logits

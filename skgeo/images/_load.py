@@ -32,7 +32,7 @@ def load_image(source: Any, *, min_side: int | None = None) -> RGBArray:
     ----------
     source : str, Path, bytes, binary file object, PIL image or array
         Files and bytes may be JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000, AVIF or PPM (and HEIF
-        where a plugin for Pillow is registered). An array has the shape (H, W), (H, W, 1),
+        where pillow-heif is installed). An array has the shape (H, W), (H, W, 1),
         (H, W, 3) or (H, W, 4), the last axis being grey, RGB or RGB and alpha; it is uint8,
         uint16 (full scale 65535), bool, another integer type with values 0 to 255, or a float
         type with values 0 to 1.

@@ -25,6 +25,9 @@ _FORMATS = (
     "JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "AVIF", "HEIF", "PPM",
 )  # fmt: skip
 
+#: Brands of HEIF files, the photographs of iPhones, behind the size of the first box and "ftyp".
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
 _lock = threading.RLock()
 _initialised = False
 
@@ -48,6 +51,19 @@ def _formats() -> tuple[str, ...]:
         Image.init()
         _initialised = True
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _can_read_heif() -> bool:
+    """Whether Pillow reads HEIF; the plugin is registered where it is installed."""
+    with _lock:
+        if "HEIF" in Image.OPEN:
+            return True
+        try:
+            import pillow_heif
+        except ImportError:
+            return False
+        pillow_heif.register_heif_opener()
+        return True
 
 
 def describe_source(source: Any) -> str:
@@ -148,6 +164,11 @@ def _identify(file: Any, what: str) -> Image.Image:
         raise ImageError(f"{what}: cannot be read ({_reason(error)}).") from error
     if not head:
         raise ImageError(f"{what}: the file is empty.")
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not _can_read_heif():
+        raise ImageError(
+            f"{what}: HEIF (HEIC) photographs need the package pillow-heif "
+            '(pip install "skgeo[heif]").'
+        )
     try:
         with quiet_pillow():
             return Image.open(file, formats=_formats())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from skgeo.images import ImageError, MissingImageError, load_image
+from skgeo.images import ImageError, MissingImageError, load_image, read_exif_position
 
 
 @pytest.fixture
@@ -64,6 +65,19 @@ def test_lossless_formats(picture, format_):
     options = {"lossless": True} if format_ == "WEBP" else {}
     data = encode(Image.fromarray(picture), format_, **options)
     np.testing.assert_array_equal(load_image(data), picture)
+
+
+def test_heif_is_read_where_its_package_is_installed(tmp_path: Path, monkeypatch):
+    picture = smooth(40, 60)
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "a.heic"
+    pillow_heif.from_pillow(Image.fromarray(picture)).save(path, quality=-1, chroma=444)
+    assert np.abs(load_image(path).astype(int) - picture).max() <= 4
+    assert read_exif_position(path) is None
+    monkeypatch.delitem(Image.OPEN, "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"a\.heic.*skgeo\[heif\]"):
+        load_image(path)
 
 
 def test_arrays_of_every_type_and_shape(picture):

@@ -263,7 +263,7 @@ def test_things_that_are_no_picture(tmp_path, features):
     sources = [empty, folder, missing, heic, html, svg, b"", b"\xff\xd8\xff", b"GIF89a", "", "a\0b"]
     for source, match in zip(
         sources,
-        ["is empty", "cannot be read", "no such file", "not an image", "not an image",
+        ["is empty", "cannot be read", "no such file", "HEIF|not an image", "not an image",
          "not an image", "is empty", "image", "image", "no such file", "cannot be read"],
         strict=True,
     ):  # fmt: skip

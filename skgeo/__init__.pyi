@@ -26,6 +26,9 @@ from . import (
     pairs as pairs,
 )
 from . import (
+    persistence as persistence,
+)
+from . import (
     plotting as plotting,
 )
 from ._pipeline import make_geo_pipeline as make_geo_pipeline

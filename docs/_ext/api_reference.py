@@ -33,6 +33,7 @@ ORDER = [
     "model_selection",
     "plotting",
     "datasets",
+    "persistence",
 ]
 
 

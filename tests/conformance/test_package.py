@@ -69,6 +69,8 @@ def test_imports_flow_one_way():
         "model_selection",
         "plotting",
         "datasets",
+        "persistence",
+        "_cli",
     ]
     # Data sets read images; nothing of the library proper reads data sets.
     rank = {name: i for i, name in enumerate(order)}

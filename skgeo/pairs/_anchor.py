@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
-from threadpoolctl import threadpool_limits
+from joblib import effective_n_jobs
 
 from .._geodesy import from_unit_vectors, to_unit_vectors
-from ._exact import area_numbers, far_mask, other_area_mask, same_area_neighbors
-from ._graph import NeighborRows, PairGraph, no_rows, reorder_rows, stack_rows
+from ._bounded import exact_neighbors
+from ._exact import area_numbers, other_areas, same_area_neighbors
+from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
+from ._lists import Lists, bound_lists, nearest_in_lists, run
 from ._points import FloatArray, IndexArray, Points, make_frame, working_bytes
-from ._search import Mask, masked_neighbors
+from ._projection import Projection, Short, make_sketch
+from ._tiles import Allowed, allowed_pairs
 from ._visual_clusters import Anchors, find_anchors
 
-#: Bounds on photos that are searched together: how many, and how many times the anchors of one.
-_MOST_TOGETHER, _MOST_UNION = 64, 4
+#: Members of anchors are bounded in so many directions before they are compared.
+_DIRECTIONS = 64
 
 
 def anchor_pairs(
@@ -95,10 +97,11 @@ def anchor_pairs(
     points = Points(X, frame, working_memory=working_memory)
     same = same_area_neighbors(points, labels, k1, working_memory=working_memory, n_jobs=n_jobs)
     anchors = find_anchors(X, labels, bandwidth, seed=seed, n_jobs=n_jobs)
-    (nearest_anchors,) = masked_neighbors(
+    nearest_anchors = exact_neighbors(
         points,
         Points(anchors.centroids, frame, working_memory=working_memory),
-        [(k3, _anchor_mask(labels, anchors, coordinates, min_distance_km))],
+        k3,
+        _allowed_anchors(labels, anchors, coordinates, min_distance_km),
         working_memory=working_memory,
         n_jobs=n_jobs,
     )
@@ -107,33 +110,26 @@ def anchor_pairs(
         anchors,
         nearest_anchors,
         k2,
-        allowed=other_area_mask(labels, coordinates, min_distance_km),
+        allowed=other_areas(labels, coordinates, min_distance_km),
         working_memory=working_memory,
         n_jobs=n_jobs,
     )
     return PairGraph(same, other)
 
 
-def _anchor_mask(
+def _allowed_anchors(
     labels: npt.NDArray[Any],
     anchors: Anchors,
     coordinates: FloatArray | None,
     min_distance_km: float,
-) -> Mask:
+) -> Allowed:
     """Allow anchors of other areas whose photos lie far enough on the average."""
-    far = None
+    places = None
     if coordinates is not None and min_distance_km > 0.0:
         sums = np.zeros((len(anchors.area), 3))
         np.add.at(sums, anchors.cluster_of_photo, to_unit_vectors(coordinates))
-        far = far_mask(coordinates, from_unit_vectors(sums), min_distance_km)
-
-    def mask(rows: IndexArray, columns: IndexArray) -> npt.NDArray[np.bool_]:
-        allowed: npt.NDArray[np.bool_] = labels[rows][:, None] != anchors.area[columns]
-        if far is not None:
-            allowed &= far(rows, columns)
-        return allowed
-
-    return mask
+        places = from_unit_vectors(sums)
+    return allowed_pairs(labels, anchors.area, coordinates, places, min_distance_km)
 
 
 def _among_members(
@@ -142,66 +138,52 @@ def _among_members(
     nearest_anchors: NeighborRows,
     k: int,
     *,
-    allowed: Mask,
+    allowed: Allowed,
     working_memory: float | None,
     n_jobs: int | None,
 ) -> NeighborRows:
     """Find the k nearest photos among the members of the nearest anchors of each photo."""
+    threads = effective_n_jobs(n_jobs)
+    d = points.X.shape[1]
+    short: Short | None = None
+    if d > 2 * _DIRECTIONS:
+        projection = Projection(points, _DIRECTIONS)
+        short = make_sketch(points, projection, [_DIRECTIONS], threads=threads)[_DIRECTIONS]
+    # Photos of one cluster one after the other: their candidates are in the cache.
     order = np.argsort(anchors.cluster_of_photo, kind="stable").astype(np.int64)
     sizes = np.bincount(anchors.cluster_of_photo, minlength=len(anchors.area))
-    members = np.split(order, np.cumsum(sizes)[:-1])
-    threads = effective_n_jobs(n_jobs)
-    chosen = np.split(nearest_anchors.indices, nearest_anchors.indptr[1:-1])
+    ends = np.cumsum(sizes)
+    lengths = np.add.reduceat(
+        np.append(sizes[nearest_anchors.indices], 0), nearest_anchors.indptr[:-1]
+    ) * (np.diff(nearest_anchors.indptr) > 0)
+    # A listed pair takes some 40 bytes while lists are made.
+    most = max(1.0, working_bytes(working_memory) / threads / 40.0)
+    part = np.cumsum(lengths[order]) // most
+    groups = np.split(order, np.flatnonzero(np.diff(part)) + 1)
 
-    def search(ids: IndexArray) -> NeighborRows:
-        lengths = [len(chosen[s]) for s in ids]
-        union, position = np.unique(np.concatenate([chosen[s] for s in ids]), return_inverse=True)
-        if not len(union):
-            return no_rows(len(ids))
-        of_photo = np.zeros((len(ids), len(union)), dtype=bool)
-        of_photo[np.repeat(np.arange(len(ids)), lengths), position] = True
-        columns = np.sort(np.concatenate([members[c] for c in union]))
-
-        def mask(rows: IndexArray, cols: IndexArray) -> npt.NDArray[np.bool_]:
-            cluster = np.searchsorted(union, anchors.cluster_of_photo[cols])
-            block = of_photo[np.searchsorted(ids, rows)][:, cluster]
-            block &= allowed(rows, cols)
-            return block
-
-        (found,) = masked_neighbors(
-            points,
-            points,
-            [(k, mask)],
-            rows=ids,
-            columns=columns,
-            working_memory=working_bytes(working_memory) / 2.0**20 / threads,
-            n_jobs=1,
+    def search(rows: IndexArray) -> NeighborRows:
+        of_rows = _ranges(nearest_anchors.indptr[rows], nearest_anchors.indptr[rows + 1])
+        chosen = nearest_anchors.indices[of_rows]
+        columns = order[_ranges(ends[chosen] - sizes[chosen], ends[chosen])]
+        owner = np.repeat(np.arange(len(rows)), lengths[rows])
+        if allowed.least_chord > 0.0:
+            far = allowed.pairs(rows[owner], columns)
+            owner, columns = owner[far], columns[far]
+        counts = np.bincount(owner, minlength=len(rows))
+        lists = Lists(
+            np.concatenate([[0], np.cumsum(counts)]),
+            columns,
+            np.zeros(len(columns), dtype=np.float32),
         )
-        return found
+        if short is not None:
+            lists = bound_lists(lists, rows, short, short)
+        return nearest_in_lists(lists, rows, points, points, k)
 
-    groups = _alike(order, chosen)
-    # The products are too small for the threads of BLAS.
-    with threadpool_limits(limits=1, user_api="blas"):
-        parts = Parallel(n_jobs=threads, prefer="threads")(delayed(search)(ids) for ids in groups)
-    return reorder_rows(stack_rows(parts), np.concatenate(groups))
+    return reorder_rows(stack_rows(run(search, groups, threads)), order)
 
 
-def _alike(order: IndexArray, chosen: list[IndexArray]) -> list[IndexArray]:
-    """Cut ``order``, photo after photo, into groups that chose few different anchors together.
-
-    The members of these anchors are read once for all of the group, but compared with all of
-    it, too.
-    """
-    groups: list[IndexArray] = []
-    begin, union = 0, set[int]()
-    for end, s in enumerate(order):
-        own = chosen[s].tolist()
-        larger = union.union(own)
-        if end > begin and (
-            end - begin >= _MOST_TOGETHER or len(larger) > max(_MOST_UNION * len(own), 1)
-        ):
-            groups.append(np.sort(order[begin:end]))
-            begin, larger = end, set(own)
-        union = larger
-    groups.append(np.sort(order[begin:]))
-    return groups
+def _ranges(starts: IndexArray, stops: IndexArray) -> IndexArray:
+    """Concatenate the ranges from starts to stops."""
+    lengths = stops - starts
+    offsets = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)

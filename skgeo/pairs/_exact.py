@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._geodesy import EARTH_RADIUS_KM, km_to_chord, to_unit_vectors
-from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
+from ._bounded import SMALL, exact_neighbors
+from ._graph import NeighborRows, PairGraph, no_rows, reorder_rows, stack_rows
 from ._points import FloatArray, IndexArray, Points, make_frame
 from ._search import Mask, masked_neighbors
+from ._tiles import Allowed, allowed_pairs
+
+#: Small areas are searched together, up to so many photos.
+_PACK = 256
 
 
 def exact_pairs(
@@ -23,6 +27,7 @@ def exact_pairs(
     min_distance_km: float = 0.0,
     working_memory: float | None = None,
     n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> PairGraph:
     """Find the k1 nearest photos inside and the k2 nearest outside the area of each photo.
 
@@ -42,7 +47,10 @@ def exact_pairs(
         MiB for temporary blocks, beside X and the result. None: the ``working_memory`` of
         scikit-learn's configuration, 1024.
     n_jobs : int or None, default=None
-        Threads. None or 1 leaves the parallel work to BLAS.
+        Threads; the result does not depend on it. None or 1 leaves what is parallel in large
+        products to BLAS.
+    verbose : int, default=0
+        Show progress bars if above 0.
 
     Returns
     -------
@@ -75,12 +83,27 @@ def exact_pairs(
     labels = area_numbers(labels)
     frame = make_frame(X, working_memory=working_memory)
     points = Points(X, frame, working_memory=working_memory)
-    same, other = masked_neighbors(
+    allowed = other_areas(labels, coordinates, min_distance_km)
+    if float(X.size) * len(X) < SMALL:
+        same, other = masked_neighbors(
+            points,
+            points,
+            [(k1, same_area_mask(labels)), (k2, allowed.block)],
+            working_memory=working_memory,
+            n_jobs=n_jobs,
+        )
+        return PairGraph(same, other)
+    same = same_area_neighbors(points, labels, k1, working_memory=working_memory, n_jobs=n_jobs)
+    if not labels.any():  # one area: nothing is outside
+        return PairGraph(same, no_rows(len(X)))
+    other = exact_neighbors(
         points,
         points,
-        [(k1, same_area_mask(labels)), (k2, other_area_mask(labels, coordinates, min_distance_km))],
+        k2,
+        allowed,
         working_memory=working_memory,
         n_jobs=n_jobs,
+        verbose=verbose,
     )
     return PairGraph(same, other)
 
@@ -100,16 +123,28 @@ def same_area_neighbors(
     parts, members = [], []
     for group in _groups(order, starts):
         ids = np.sort(group)
-        (found,) = masked_neighbors(
-            points,
-            points,
-            [(k, mask)],
-            rows=ids,
-            columns=ids,
-            working_memory=working_memory,
-            # Threads pay off in the large areas only.
-            n_jobs=n_jobs if len(ids) > 1024 else 1,
-        )
+        if len(ids) > _PACK and (labels[ids] == labels[ids[0]]).all():
+            everyone = np.arange(len(labels), dtype=np.int32)
+            found = exact_neighbors(
+                points,
+                points,
+                k,
+                Allowed(everyone, everyone),
+                rows=ids,
+                columns=ids,
+                working_memory=working_memory,
+                n_jobs=n_jobs,
+            )
+        else:
+            (found,) = masked_neighbors(
+                points,
+                points,
+                [(k, mask)],
+                rows=ids,
+                columns=ids,
+                working_memory=working_memory,
+                n_jobs=1,
+            )
         parts.append(found)
         members.append(ids)
     return reorder_rows(stack_rows(parts), np.concatenate(members))
@@ -120,7 +155,7 @@ def _groups(order: IndexArray, starts: IndexArray) -> list[IndexArray]:
     groups, begin = [], 0
     ends = [*starts[1:], len(order)]
     for start, end in zip(starts, ends, strict=True):
-        if end - begin > 256 and start > begin:
+        if end - begin > _PACK and start > begin:
             groups.append(order[begin:start])
             begin = start
     groups.append(order[begin:])
@@ -144,39 +179,15 @@ def same_area_mask(labels: npt.NDArray[Any]) -> Mask:
     return mask
 
 
+def other_areas(
+    labels: npt.NDArray[Any], coordinates: FloatArray | None, min_distance_km: float
+) -> Allowed:
+    """Allow pairs of two areas that are at least ``min_distance_km`` apart."""
+    return allowed_pairs(labels, labels, coordinates, coordinates, min_distance_km)
+
+
 def other_area_mask(
     labels: npt.NDArray[Any], coordinates: FloatArray | None, min_distance_km: float
 ) -> Mask:
-    """Allow pairs of two areas that are at least ``min_distance_km`` apart."""
-    far = far_mask(coordinates, coordinates, min_distance_km)
-
-    def mask(rows: IndexArray, columns: IndexArray) -> npt.NDArray[np.bool_]:
-        allowed: npt.NDArray[np.bool_] = labels[rows][:, None] != labels[columns]
-        if far is not None:
-            allowed &= far(rows, columns)
-        return allowed
-
-    return mask
-
-
-def far_mask(
-    of_rows: FloatArray | None, of_columns: FloatArray | None, min_distance_km: float
-) -> Mask | None:
-    """Allow pairs of places at least so many km apart; None if all are."""
-    if min_distance_km <= 0.0 or of_rows is None or of_columns is None:
-        return None
-    a, b = to_unit_vectors(of_rows), to_unit_vectors(of_columns)
-    reachable = min_distance_km <= np.pi * EARTH_RADIUS_KM
-    least = float(km_to_chord(min_distance_km)) ** 2 if reachable else np.inf
-
-    def mask(rows: IndexArray, columns: IndexArray) -> npt.NDArray[np.bool_]:
-        # Squared chords from differences: dot products cannot tell 1 m from 0.
-        chord = np.zeros((len(rows), len(columns)))
-        for axis in range(3):
-            difference = a[rows, axis][:, None] - b[columns, axis]
-            difference *= difference
-            chord += difference
-        far: npt.NDArray[np.bool_] = chord >= least
-        return far
-
-    return mask
+    """Say the same of blocks."""
+    return other_areas(labels, coordinates, min_distance_km).block

@@ -46,10 +46,10 @@ def make_frame(*arrays: npt.NDArray[Any], working_memory: float | None = None) -
     n = sum(len(X) for X in arrays)
     with np.errstate(over="ignore", invalid="ignore"):
         for X in arrays:
-            for part in _slices(X, working_memory):
+            for part in row_slices(X, working_memory):
                 mean += X[part].sum(axis=0, dtype=np.float64) / n
         for X in arrays:
-            for part in _slices(X, working_memory):
+            for part in row_slices(X, working_memory):
                 block = X[part].astype(np.float64)
                 raw = max(raw, float(_squared_norms(block).max()))
                 block -= mean
@@ -96,8 +96,8 @@ class Points:
         self._kept = X if frame.plain else None
         if not frame.plain and 4.0 * X.size <= 0.25 * working_bytes(working_memory):
             self._kept = np.empty(X.shape, dtype=np.float32)
-        for part in _slices(X, working_memory):
-            block = self._convert(X[part])
+        for part in row_slices(X, working_memory):
+            block = self.convert(X[part])
             self.norms[part] = _squared_norms(block)
             if self._kept is not None and not frame.plain:
                 self._kept[part] = block
@@ -109,9 +109,9 @@ class Points:
             rows = slice(int(ids[0]), int(ids[-1]) + 1)
         if self._kept is not None:
             return self._kept[rows]
-        return self._convert(self.X[rows]).astype(np.float32)
+        return self.convert(self.X[rows]).astype(np.float32)
 
-    def _convert(self, block: npt.NDArray[Any]) -> FloatArray:
+    def convert(self, block: npt.NDArray[Any]) -> FloatArray:
         converted = block.astype(np.float64)
         if not self.frame.plain:
             converted -= self.frame.mean
@@ -119,7 +119,7 @@ class Points:
         return converted
 
 
-def _slices(X: npt.NDArray[Any], working_memory: float | None) -> Iterator[slice]:
+def row_slices(X: npt.NDArray[Any], working_memory: float | None) -> Iterator[slice]:
     """Blocks of rows of which a few copies in double precision stay in the cache, or in memory."""
     most = min(working_bytes(working_memory) / 4.0, 2.0**22)
     step = max(1, int(most / (8.0 * max(X.shape[1], 1))))

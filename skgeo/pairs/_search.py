@@ -66,7 +66,7 @@ def masked_neighbors(
     if not len(rows):
         return [no_rows(0) for _ in lists]
     threads = min(effective_n_jobs(n_jobs), len(rows))
-    side = _block_side(queries.X.shape[1], working_bytes(working_memory) / threads)
+    side = block_side(queries.X.shape[1], working_bytes(working_memory) / threads)
     search = _Search(queries, candidates, lists, columns, side)
     height = min(side, -(-len(rows) // threads))
     blocks = [rows[start : start + height] for start in range(0, len(rows), height)]
@@ -260,7 +260,7 @@ class _Pool:
         return rows_from_triplets(len(self.ids), self.row, self.column, distances, self.k)
 
 
-def _block_side(d: int, budget: float) -> int:
+def block_side(d: int, budget: float) -> int:
     """Side s of a square block: 24 s^2 bytes of entries and masks, 16 s d of vectors."""
     root = np.sqrt((16.0 * d) ** 2 + 96.0 * budget)
     return int(np.clip((root - 16.0 * d) / 48.0, 16, _MAX_SIDE))

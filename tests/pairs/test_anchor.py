@@ -70,17 +70,33 @@ def test_photos_too_near_on_earth_are_skipped(photos, min_distance_km, assert_ro
     assert not np.array_equal(without.easy_confusing.indices, graph.easy_confusing.indices)
 
 
-@pytest.mark.parametrize("together", [(1, 1), (5, 1), (64, 4), (1000, 1000)])
+@pytest.mark.parametrize("working_memory", [None, 0.05, 0.0001])
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_neither_groups_nor_threads_nor_memory_change_a_bit(photos, together, n_jobs, monkeypatch):
+def test_neither_groups_nor_threads_nor_memory_change_a_bit(photos, working_memory, n_jobs):
     X, labels, _ = photos
     expected = anchor_pairs(X, labels, 4, 5, k3=6)
-    monkeypatch.setattr(_anchor, "_MOST_TOGETHER", together[0])
-    monkeypatch.setattr(_anchor, "_MOST_UNION", together[1])
-    found = anchor_pairs(X, labels, 4, 5, k3=6, n_jobs=n_jobs, working_memory=0.05)
+    found = anchor_pairs(X, labels, 4, 5, k3=6, n_jobs=n_jobs, working_memory=working_memory)
     for a, b in zip(expected, found, strict=True):
         for left, right in zip(a, b, strict=True):
             np.testing.assert_array_equal(left, right)
+
+
+def test_bounds_in_few_directions_rule_nothing_out_that_counts(rng, monkeypatch):
+    """With many columns the members are bounded first, to compare few of them."""
+    X = rng.normal(size=(150, 10)) @ rng.normal(size=(10, 60)) + 0.1 * rng.normal(size=(150, 60))
+    X[100:] = X[:50]
+    labels = np.arange(150) // 8
+    expected = anchor_pairs(X, labels, 4, 5, k3=6)
+    monkeypatch.setattr(_anchor, "_DIRECTIONS", 8)
+    sketched = []
+    make_sketch = _anchor.make_sketch
+    monkeypatch.setattr(
+        _anchor, "make_sketch", lambda *a, **o: sketched.append(a) or make_sketch(*a, **o)
+    )
+    found = anchor_pairs(X, labels, 4, 5, k3=6)
+    assert sketched
+    for left, right in zip(expected.easy_confusing, found.easy_confusing, strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_enough_anchors_find_everything(photos):

@@ -144,8 +144,8 @@ def test_the_budget_is_that_of_scikit_learn_by_default(photos, monkeypatch):
     from skgeo.pairs import _search
 
     sides = []
-    side = _search._block_side
-    monkeypatch.setattr(_search, "_block_side", lambda d, b: sides.append(b) or side(d, b))
+    side = _search.block_side
+    monkeypatch.setattr(_search, "block_side", lambda d, b: sides.append(b) or side(d, b))
     X, labels, _ = photos
     with sklearn.config_context(working_memory=3):
         exact_pairs(X, labels, 2, 2)

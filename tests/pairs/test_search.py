@@ -7,7 +7,7 @@ import pytest
 
 from skgeo.pairs import _search
 from skgeo.pairs._points import Points, make_frame
-from skgeo.pairs._search import _block_side, direct_distances, masked_neighbors
+from skgeo.pairs._search import block_side, direct_distances, masked_neighbors
 
 
 def _everything(rows, columns):
@@ -147,9 +147,9 @@ def test_masses_of_ties_are_settled_without_filling_the_memory(rng, monkeypatch)
 def test_blocks_keep_within_the_budget():
     for d in (1, 100, 3000):
         for budget in (2.0**20, 2.0**25, 2.0**30):
-            side = _block_side(d, budget)
+            side = block_side(d, budget)
             assert side == 16 or 24.0 * side**2 + 16.0 * side * d <= 1.01 * budget
-    assert _block_side(2971, 2.0**30) == 2048
+    assert block_side(2971, 2.0**30) == 2048
 
 
 def test_values_that_overflow_are_an_error():

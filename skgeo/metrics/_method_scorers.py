@@ -93,8 +93,7 @@ class _Unsure:
             answer = getattr(model, self.method)(vectors)
         else:
             answer = self.method(estimator, X)
-        places, unsure = answer
-        return places, unsure
+        return answer[0], answer[1]
 
     def __repr__(self) -> str:
         return self.method if isinstance(self.method, str) else repr(self.method)
@@ -204,8 +203,8 @@ def area_under_risk_coverage_scorer(
     threshold_km : float, default=None
         If given, the risk is the part of the answers with an error above it, else the mean error.
     method : str or callable, default="predict_with_uncertainty"
-        Method of the model, or of the last step of a pipeline, that returns places and their
-        uncertainty; or a function of the estimator and X that does.
+        Method of the model, or of the last step of a pipeline, that returns a tuple of places,
+        their uncertainty and perhaps more; or a function of the estimator and X that does.
 
     Returns
     -------

@@ -35,7 +35,7 @@ class Doubtful(KNNGeoRegressor):
     """A model that says how unsure it is."""
 
     def predict_with_uncertainty(self, X):
-        return self.predict(X), 1000.0 * self.kneighbors(X, 1)[0][:, 0]
+        return self.predict(X), 1000.0 * self.kneighbors(X, 1)[0][:, 0], "and more"
 
 
 def by_distance(estimator, X):
@@ -61,7 +61,7 @@ SCORERS = {
 
 
 def expected_scores(model, X, y, weight=None):
-    places, radius = model.predict_with_uncertainty(X)
+    places, radius, _ = model.predict_with_uncertainty(X)
     near = model.coordinates_[model.kneighbors(X, 4, return_distance=False)]
     w = {"sample_weight": weight}
     return {
@@ -108,6 +108,15 @@ def test_behind_pipelines_and_searches(data):
         pipe, {"doubtful__n_neighbors": [1, 9]}, scoring=SCORERS, refit="recall", cv=2, n_jobs=2
     ).fit(X, y)
     assert "mean_test_aurc" in many.cv_results_
+
+
+def test_calibrated_radii_of_our_own_models(data):
+    X, y = data
+    model = KNNGeoRegressor().fit(X[:60], y[:60]).calibrate(X[60:90], y[60:90])
+    places, radius, _ = model.predict_with_uncertainty(X[90:])
+    assert radius_coverage_scorer()(model, X[90:], y[90:]) == radius_coverage_score(
+        y[90:], places, radius
+    )
 
 
 def test_a_function_may_say_the_uncertainty(data):

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from ._objective import PairSample, PairSum
+from ._objective import Crowd, PairSample, PairSum
 
 IntArray = npt.NDArray[np.int64]
 
@@ -27,6 +27,15 @@ class Batch(NamedTuple):
     n_anchors: int
     same_area: PairSample | PairSum
     easy_confusing: PairSample | PairSum
+    crowd: Crowd | None = None
+
+
+class Places(NamedTuple):
+    """Where rows are: their POI, and their unit vector where POIs can be too near to compare."""
+
+    labels: npt.NDArray[Any]
+    positions: npt.NDArray[np.float32] | None = None
+    min_chord: float = 0.0
 
 
 class PairGraph:
@@ -117,6 +126,8 @@ class PairData(torch.utils.data.Dataset[Tensor]):
         None: a plain auto-encoder.
     anchors : ndarray of int or None
         The rows that are anchors; None means all.
+    places : Places or None
+        Where all rows are, for an objective that compares whole batches.
     """
 
     def __init__(
@@ -125,7 +136,9 @@ class PairData(torch.utils.data.Dataset[Tensor]):
         same_area: PairGraph | None = None,
         easy_confusing: PairGraph | None = None,
         anchors: IntArray | None = None,
+        places: Places | None = None,
     ) -> None:
+        self.places = places
         self.X = X
         self.same_area = same_area
         self.easy_confusing = easy_confusing
@@ -180,17 +193,36 @@ class SampledBatches:
     def gather(self, anchors: IntArray) -> tuple[Tensor, Batch]:
         """Rows and pair samples of one batch."""
         rows = [anchors]
-        samples = []
+        origins = [np.arange(len(anchors))]
+        samples: list[PairSample] = []
+        n_rows = len(anchors)
         for graph in (self.dataset.same_area, self.dataset.easy_confusing):
             if graph is None:
                 samples.append(self._sample(np.empty(0, int), np.empty(0, int), np.empty(0)))
                 continue
             position, partners, weight = graph.sample(anchors, self.n_partners, self.rng)
-            first = sum(len(r) for r in rows)
-            samples.append(self._sample(position, np.arange(first, first + len(partners)), weight))
+            ends = np.arange(n_rows, n_rows + len(partners))
+            samples.append(self._sample(position, ends, weight))
             rows.append(partners)
-        data = torch.from_numpy(np.ascontiguousarray(self.dataset.X[np.concatenate(rows)]))
-        return data, Batch(len(anchors), *samples)
+            origins.append(position)
+            n_rows += len(partners)
+        taken = np.concatenate(rows)
+        data = torch.from_numpy(np.ascontiguousarray(self.dataset.X[taken]))
+        crowd = self._crowd(taken, np.concatenate(origins)) if self.dataset.places else None
+        return data, Batch(len(anchors), samples[0], samples[1], crowd)
+
+    def _crowd(self, rows: IntArray, origins: IntArray) -> Crowd:
+        places = self.dataset.places
+        assert places is not None
+        positions = None
+        if places.positions is not None:
+            positions = torch.as_tensor(places.positions[rows], device=self.device)
+        return Crowd(
+            torch.as_tensor(origins, device=self.device),
+            torch.as_tensor(places.labels[rows], device=self.device),
+            positions,
+            places.min_chord,
+        )
 
     def _sample(self, s: IntArray, t: IntArray, weight: npt.NDArray[Any]) -> PairSample:
         return PairSample(

@@ -13,16 +13,18 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._validation import Places, check_places
+from .._validation import check_places
 from ..pairs import InconsistencyPairs
-from ..pairs._areas import assign_labels, assign_places, known_areas
+from ..pairs._areas import known_areas
 from ..pairs._inconsistency import fit_without_photos
-from ._batches import PairGraph
-from ._evaluate import check_graph, evaluate_terms
-from ._fitting import PairGraphs, finetune, fit_network
-from ._replay import KnownPlaces, Memory, join, remember
+from ._diagnose import warn_of_failures
+from ._evaluate import weighted_terms
+from ._fitting import PairGraphs, Photos, finetune, fit_network
+from ._marginal_fisher import MarginalFisherTransformer
+from ._replay import KnownPlaces, Memory, join, number_places, remember
 from ._representation import BlockStatistics, first_block, represent
-from ._settings import CONSTRAINTS, Settings, resolve_settings
+from ._settings import CONSTRAINTS, resolve_settings
+from ._start import linear_layer
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -32,10 +34,10 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     An auto-encoder whose codes are pulled together for the same-area pairs P (same place,
     different look) and pushed apart for the easy-confusing pairs Q (different place, same look).
-    Its output, the input and all hidden layers with equal weight, is what the nearest
-    neighbours are searched in.
+    By default it starts where `MarginalFisherTransformer` ends and its layers correct that
+    layer's output; they are kept only if they locate held-out places better.
 
-    Feed it vectors whose blocks are scaled (`BlockScaler`).
+    Feed it vectors whose blocks are scaled (`BlockScaler`), best with rows of unit length.
 
     Parameters
     ----------
@@ -53,27 +55,45 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     objective : {"scale-free", "paper"}, default="scale-free"
         "paper" is Eq. (4) to the letter, trained by Algorithm 1. "scale-free" divides the
         reconstruction error by the variance of the input, compares codes that are centred and
-        of unit length, and bounds the easy-confusing term by a hinge.
+        of unit length, and bounds the easy-confusing term.
     pairs : InconsistencyPairs or None, default=None
-        Finds P and Q; a clone is fitted. None means ``InconsistencyPairs()``.
-    output : {"concat", "hidden", "code"}, default="concat"
-        The input and all hidden layers (sections 3 and 5 of the paper), the hidden layers, or
-        the last hidden layer (section 4.4). Each block is centred and divided by its
-        root-mean-square norm on the training photos.
+        Finds P and Q; a clone is fitted, on the principal components of ``X`` where the linear
+        layer is the start. None means ``InconsistencyPairs(k1=5, k2=50)`` there, and
+        ``InconsistencyPairs()`` elsewhere.
+    init : {"auto", "marginal-fisher", "pretrain"} or MarginalFisherTransformer, default="auto"
+        "marginal-fisher" (or the layer itself, a clone of which is fitted): the network stands on
+        the linear layer. With z the layer's unit vectors, its input, the code is ``normalize(z +
+        U_1 h_1 + ... + U_M h_M)``; every U is zero at the start. "pretrain": layers of their own
+        on ``X``, pre-trained greedily. "auto": "marginal-fisher" where there are pairs to start
+        from, else, and for "paper", "pretrain".
+    output : {"auto", "concat", "hidden", "code"}, default="auto"
+        "code" is the last hidden layer (section 4.4 of the paper), or the code above; "hidden"
+        all hidden layers, then the code above; "concat" the input as well (sections 3 and 5).
+        Blocks are centred and divided by their root-mean-square norm on the training photos,
+        but unit codes are left as they are. "auto": "code" on the linear layer, else "concat".
     activation : {"auto", "sigmoid", "tanh", "relu", "identity"}, default="auto"
         Of the hidden layers: tanh, and sigmoid for "paper". Under "paper" the subtracted term
         needs a bounded one.
     output_activation : {"auto", "sigmoid", "tanh", "relu", "identity"}, default="auto"
         Of the reconstruction: identity, and sigmoid for "paper" (Eq. 2), which can only
         reconstruct inputs between 0 and 1.
-    margin : float, default=1.0
+    pair_loss : {"auto", "multi-similarity", "hinge"}, default="auto"
+        Form of the pair terms of the scale-free objective. "multi-similarity" [2]_ (auto): soft
+        thresholds at ``margin``, and photos of all other places in the batch count as
+        easy-confusing, the nearest most, unless they are nearer than the pairs'
+        ``min_distance_km``. "hinge": squared distances of P, ``max(0, margin - d^2)`` of Q, whose
+        sampled gradient is unbiased.
+    margin : float or "auto", default="auto"
         Squared distance between unit codes (0 to 4) beyond which an easy-confusing pair is
-        left alone. Scale-free objective only.
+        left alone, 1 for the hinge; under "multi-similarity", 0.5, where both terms begin to
+        count.
+    temperature : float, default=0.2
+        How soft the thresholds of "multi-similarity" are, in squared distance.
     pair_weighting : {"auto", "pairs", "k"}, default="auto"
         A pair counts 1 / (number of pairs), or 1 / (N k) as in Eq. (4), which weakens the term
         where POIs have fewer than k photos. "auto": "pairs", and "k" for "paper".
     pretrain_epochs : int or "auto", default="auto"
-        Epochs of greedy pre-training of each layer: 8, and 0 for "paper".
+        Epochs of greedy pre-training of each layer: 8, and 0 for "paper" and on the linear layer.
     max_epochs : int, default=25
         Epochs of training at most (T of Algorithm 1).
     batch_size : int, "full" or "auto", default="auto"
@@ -91,10 +111,15 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Hold out a part of the photos, score the network on it after each epoch and keep the
         best weights: True, and False for "paper". Whole POIs are held out where ``y`` holds
         locations (a part of each area where it holds labels, single rows for the plain
-        auto-encoder). The score is the mean logarithm of the 1-NN error, the share of correct
-        areas, or the reconstruction. Fewer than 50 photos are all used for training.
+        auto-encoder). The score is the mean logarithm of the 1-NN error among all photos, the
+        share of correct areas, or the reconstruction. On the linear layer its untouched output
+        is a candidate, too, and is kept unless it is beaten by a standard error. Fewer than 50
+        photos are all used for training, or keep the linear layer as it is.
     validation_fraction : float, default=0.1
         Share of the photos to hold out.
+    refit : bool, default=True
+        On the linear layer: train once more, on all photos, for the best number of epochs.
+        Otherwise the network and its linear layer never see the held-out photos.
     n_iter_no_change : int, default=10
         Epochs without a better score after which training stops. A one-cycle schedule finds
         its best weights late: be patient.
@@ -105,8 +130,12 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     device : str, default="cpu"
         Torch device used in `fit` and `transform`. The fitted network is kept in main memory
         and loads where there is no such device; `transform` then runs on the CPU.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the matrix products in training. bfloat16 is for GPUs; weights and objective stay
+        float32.
     callbacks : list of (str, skorch callback) or None, default=None
-        Passed to skorch during the main phase of training.
+        Passed to skorch during the main phase of training. They are a parameter and no part of
+        the trained network, and are pickled by reference to their class.
     random_state : int, RandomState instance or None, default=None
         Drives initial weights, batches, partners and the held-out part.
     verbose : int, default=0
@@ -124,6 +153,12 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         validation_score.
     n_iter_ : int
         Epochs of the main phase.
+    best_epoch_ : int
+        The epoch that the weights are of; 0 for the linear layer untouched.
+    init_ : {"marginal-fisher", "pretrain"}
+        Which start was taken.
+    linear_ : MarginalFisherTransformer or None
+        The fitted linear layer of the start.
     n_features_in_ : int
         Number of columns seen in `fit`.
 
@@ -135,18 +170,19 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     ----------
     .. [1] S. Jiang, Y. Kong, Y. Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS
        Estimation", IEEE Trans. Big Data, 2017, Eqs. (1) to (10) and Algorithm 1.
+    .. [2] X. Wang, X. Han, W. Huang, D. Dong, M. Scott, "Multi-Similarity Loss with General Pair
+       Weighting for Deep Metric Learning", CVPR 2019.
 
     Examples
     --------
     >>> from skgeo.datasets import make_geo_world
     >>> from skgeo.embedding import DGAETransformer
     >>> world = make_geo_world(random_state=0)
-    >>> dgae = DGAETransformer((32, 16), max_epochs=2, pretrain_epochs=1, random_state=0)
-    >>> Z = dgae.fit_transform(world.data, world.coordinates)
-    >>> Z.shape[1] == world.data.shape[1] + 32 + 16
-    True
-    >>> sorted(dgae.history_[-1])[:3]
-    ['easy_confusing', 'epoch', 'learning_rate']
+    >>> dgae = DGAETransformer((32,), max_epochs=3, random_state=0)
+    >>> dgae.fit_transform(world.data, world.coordinates).shape
+    (2560, 120)
+    >>> dgae.init_, sorted(dgae.history_[-1])[:3]
+    ('marginal-fisher', ['easy_confusing', 'epoch', 'learning_rate'])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -160,10 +196,13 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         gamma: float = 1e-6,
         objective: str = "scale-free",
         pairs: Any = None,
-        output: str = "concat",
+        init: Any = "auto",
+        output: str = "auto",
         activation: str = "auto",
         output_activation: str = "auto",
-        margin: float = 1.0,
+        pair_loss: str = "auto",
+        margin: float | str = "auto",
+        temperature: float = 0.2,
         pair_weighting: str = "auto",
         pretrain_epochs: int | str = "auto",
         max_epochs: int = 25,
@@ -173,10 +212,12 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tol: float | str | None = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
+        refit: bool = True,
         n_iter_no_change: int = 10,
         replay_size: int | None = 2000,
         finetune_epochs: int = 5,
         device: str = "cpu",
+        precision: str = "float32",
         callbacks: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -187,10 +228,13 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.gamma = gamma
         self.objective = objective
         self.pairs = pairs
+        self.init = init
         self.output = output
         self.activation = activation
         self.output_activation = output_activation
+        self.pair_loss = pair_loss
         self.margin = margin
+        self.temperature = temperature
         self.pair_weighting = pair_weighting
         self.pretrain_epochs = pretrain_epochs
         self.max_epochs = max_epochs
@@ -200,21 +244,15 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.tol = tol
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.refit = refit
         self.n_iter_no_change = n_iter_no_change
         self.replay_size = replay_size
         self.finetune_epochs = finetune_epochs
         self.device = device
+        self.precision = precision
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
-
-    def _settings(self) -> Settings:
-        self._validate_params()
-        return resolve_settings(self)
-
-    def _pair_k(self) -> tuple[int, int]:
-        pairs = InconsistencyPairs() if self.pairs is None else self.pairs
-        return int(pairs.k1), int(pairs.k2)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the pairs and train the network.
@@ -237,32 +275,76 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             If a parameter or ``y`` is out of range, or the device cannot be used.
         FloatingPointError
             If training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the codes collapse, units saturate or nothing is reconstructed.
         """
-        settings = self._settings()
+        self._validate_params()
+        settings = resolve_settings(self)
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         places = None if y is None else check_places(y, n_samples=len(X))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng(seed)
-        pairs = graphs = labels = coordinates = None
+        pairs: Any = None
+        layer = None
+        photos = Photos(X, None, None, None)
         if places is not None and settings.geo_constrained:
-            pairs = InconsistencyPairs() if self.pairs is None else clone(self.pairs)
-            fit_without_photos(pairs, X, y)
-            graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, *self._pair_k())
-            labels = np.asarray(pairs.labels_, dtype=np.intp)
-            coordinates = places.coordinates
-        self.module_, self._variance, self.history_ = fit_network(
-            X, graphs, labels, coordinates, settings, seed, rng
-        )
+            layer, pairs = self._find_pairs(X, y)
+            settings = resolve_settings(self, linear_start=layer is not None)
+            photos = self._photos(X, pairs, places.coordinates)
+        elif not isinstance(self.init, str) or self.init == "marginal-fisher":
+            raise ValueError(
+                f"init={self.init!r} needs pairs to start from: pass y, and alpha or beta above 0."
+            )
+        fitted = fit_network(photos, settings, seed, rng, layer)
+        self.module_, self._variance, self.history_, self.best_epoch_ = fitted
+        self.init_ = "pretrain" if layer is None else "marginal-fisher"
         self.pairs_ = pairs
+        self.linear_ = layer
         self.n_iter_ = sum(row["phase"] == "train" for row in self.history_)
-        self._statistics = BlockStatistics(self.module_, X)
+        self._output = settings.output
+        self._statistics = BlockStatistics(self.module_, X, settings.output)
         self._classes = None if places is None or pairs is None else places.classes
         self._areas = None
-        if pairs is not None and labels is not None and coordinates is not None:
-            self._areas = known_areas(pairs.poi_, labels)
-        seen = Memory(X, labels, coordinates, len(X))
+        if photos.labels is not None and photos.coordinates is not None:
+            self._areas = known_areas(pairs.poi_, photos.labels)
+        seen = Memory(X, photos.labels, photos.coordinates, len(X))
         self._memory = remember(None, seen, self.replay_size, rng)
+        warn_of_failures(
+            self.module_, photos, settings, self.history_, self.best_epoch_, self._variance
+        )
         return self
+
+    def _find_pairs(self, X: Float32Array, y: Any) -> tuple[MarginalFisherTransformer | None, Any]:
+        """The fitted linear layer to start from, if there is to be one, and the pairs."""
+        if self.init != "pretrain" and (self.init != "auto" or self.objective == "scale-free"):
+            if self.objective != "scale-free":
+                raise ValueError(
+                    "objective='paper' has no linear layer to start from: use init='pretrain' or "
+                    "'auto'."
+                )
+            layer = linear_layer(self.init, self.pairs)
+            try:
+                layer.fit(X, y)
+            except ValueError:
+                # One POI, or none with two photos: there is no P or no Q, and no linear optimum.
+                if self.init != "auto":
+                    raise
+            else:
+                return layer, layer.pairs_
+        pairs = InconsistencyPairs() if self.pairs is None else clone(self.pairs)
+        return None, fit_without_photos(pairs, X, y)
+
+    def _photos(
+        self, X: Float32Array, pairs: Any, coordinates: npt.NDArray[np.float64] | None
+    ) -> Photos:
+        k1, k2 = int(pairs.k1), int(pairs.k2)
+        graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, k1, k2)
+        labels = np.asarray(pairs.labels_, dtype=np.intp)
+        nearest = float(getattr(pairs, "min_distance_km", 0.0))
+        return Photos(X, graphs, labels, coordinates, nearest)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Let new photos join, between two full trainings (section 4.6 of the paper).
@@ -295,7 +377,8 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         if not hasattr(self, "module_"):
             return self.fit(X, y)
-        settings = self._settings()
+        self._validate_params()
+        settings = resolve_settings(self, linear_start=self.linear_ is not None)
         X = validate_data(self, X, dtype=np.float32, reset=False)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.default_rng([seed, self._memory.n_seen])
@@ -303,23 +386,25 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.pairs_ is not None:
             if y is None:
                 raise ValueError("y is None, but the network was trained with places: pass them.")
-            new = self._assign(X, check_places(y, n_samples=len(X)))
+            places = check_places(y, n_samples=len(X))
+            new, self._classes, self._areas = number_places(
+                X, places, self._memory, self.pairs_.poi_, self._classes, self._areas
+            )
         union = join(self._memory, new)
-        graphs = None
+        photos = Photos(union.X, None, None, None)
         if self.pairs_ is not None and len(union.X) > 1:
             pairs = clone(self.pairs_).set_params(memory=None)
             if union.coordinates is None:
                 pairs.fit(union.X, union.labels)
             else:
                 pairs.set_params(poi=KnownPlaces(union.labels)).fit(union.X, union.coordinates)
-            graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, *self._pair_k())
+            photos = self._photos(union.X, pairs, union.coordinates)
         n_old = len(self._memory.X)
         replayed = rng.permutation(n_old)[: len(X)]
         self.history_ = self.history_ + finetune(
             self.module_,
-            union.X,
+            photos,
             np.concatenate([replayed, np.arange(n_old, len(union.X))]),
-            graphs,
             self._statistics.means[-1],
             self._variance,
             settings,
@@ -327,25 +412,6 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
         self._memory = remember(self._memory, new, self.replay_size, rng)
         return self
-
-    def _assign(self, X: Float32Array, places: Places) -> Memory:
-        """Number the places of new photos as in `fit`."""
-        if (places.labels is None) != (self._memory.coordinates is not None):
-            kinds = ("labels", "locations")
-            fitted = kinds[self._memory.coordinates is not None]
-            raise ValueError(
-                f"y holds {kinds[places.labels is None]}, but the network was fitted on {fitted}."
-            )
-        if places.labels is not None:
-            assert places.classes is not None
-            assert self._classes is not None
-            labels, self._classes = assign_labels(places.labels, places.classes, self._classes)
-            return Memory(X, labels, None, len(X))
-        assert self.pairs_ is not None
-        assert self._areas is not None
-        assert places.coordinates is not None
-        labels, self._areas = assign_places(places.coordinates, self._areas, self.pairs_.poi_)
-        return Memory(X, labels, places.coordinates, len(X))
 
     def transform(self, X: Any) -> Float32Array:
         """Encode photos.
@@ -368,7 +434,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             # Trained elsewhere, perhaps: where the device is missing the CPU gives the answer.
             with contextlib.suppress(RuntimeError, AssertionError):
                 network = copy.deepcopy(network).to(self.device)
-        return represent(network, self._statistics, X, self.output)
+        return represent(network, self._statistics, X, self._output)
 
     def objective_terms(
         self, X: Any, same_area: Any = None, easy_confusing: Any = None
@@ -392,40 +458,22 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self, "module_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        graphs = [
-            check_graph(graph, len(X), name)
-            for graph, name in ((same_area, "same_area"), (easy_confusing, "easy_confusing"))
-        ]
-        by_k = self._settings().pair_weighting == "k"
-        units = [
-            0.0 if graph is None else PairGraph(graph, k if by_k else None).unit
-            for graph, k in zip(graphs, self._pair_k(), strict=True)
-        ]
-        scale_free = self.objective == "scale-free"
-        terms = evaluate_terms(
+        pairs = InconsistencyPairs() if self.pairs_ is None else self.pairs_
+        return weighted_terms(
             self.module_,
             X,
-            graphs[0],
-            graphs[1],
-            scale_free=scale_free,
+            same_area,
+            easy_confusing,
+            settings=resolve_settings(self, linear_start=self.linear_ is not None),
             variance=self._variance,
             centre=self._statistics.means[-1],
-            margin=float(self.margin),
-            units=(units[0], units[1]),
+            k=(int(pairs.k1), int(pairs.k2)),
         )
-        sign = 1.0 if scale_free else -1.0
-        terms["total"] = (
-            terms["reconstruction"]
-            + self.alpha * terms["same_area"]
-            + sign * self.beta * terms["easy_confusing"]
-            + self.gamma * terms["weight_decay"]
-        )
-        return terms
 
     @property
     def _n_features_out(self) -> int:
-        sizes = self.module_.layer_sizes
-        return int(sum(sizes[first_block(self.output, len(sizes) - 1) :]))
+        sizes = self.module_.block_sizes
+        return int(sum(sizes[first_block(self._output, len(sizes) - 1) :]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from ._batches import FullBatch, PairData, PairGraph, SampledBatches
+from .._geodesy import km_to_chord, to_unit_vectors
+from ._batches import FullBatch, PairData, PairGraph, Places, SampledBatches
 from ._holdout import GeographicScore, ReconstructionScore, split_by_place, split_within_areas
-from ._network import AutoEncoder
+from ._marginal_fisher import MarginalFisherTransformer
+from ._network import AutoEncoder, LinearLayer, ResidualAutoEncoder
 from ._objective import GeoObjective
+from ._representation import apply_layer
 from ._settings import Settings
-from ._training import pretrain, train
+from ._start import trial_layer
+from ._training import Validate, pretrain, train
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.intp]
@@ -48,7 +52,39 @@ class PairGraphs(NamedTuple):
         )
 
 
-def make_objective(settings: Settings, variance: float) -> GeoObjective:
+class Fitted(NamedTuple):
+    """A trained network on the CPU, the variance of its input, and how it came about."""
+
+    network: AutoEncoder
+    variance: float
+    history: History
+    best_epoch: int
+
+
+class Photos(NamedTuple):
+    """What is known of the training photos; everything but the rows may be None."""
+
+    X: Float32Array
+    graphs: PairGraphs | None
+    labels: IntArray | None
+    coordinates: npt.NDArray[np.float64] | None
+    min_distance_km: float = 0.0
+
+    def data(
+        self, inputs: Float32Array, settings: Settings, rows: IntArray | None = None
+    ) -> PairData:
+        """The rows ``inputs`` with their pairs, as batches are drawn from them."""
+        same, easy = (None, None) if self.graphs is None else self.graphs.sampled(settings, rows)
+        places = None
+        if self.labels is not None and settings.pair_loss == "multi-similarity":
+            places = Places(self.labels)
+            if self.coordinates is not None and self.min_distance_km > 0:
+                positions = to_unit_vectors(self.coordinates).astype(np.float32)
+                places = Places(self.labels, positions, float(km_to_chord(self.min_distance_km)))
+        return PairData(inputs, same, easy, rows, places)
+
+
+def make_objective(settings: Settings, variance: float, network: AutoEncoder) -> GeoObjective:
     """The objective that the settings ask for."""
     objective = GeoObjective(
         settings.alpha,
@@ -56,7 +92,10 @@ def make_objective(settings: Settings, variance: float) -> GeoObjective:
         settings.gamma,
         scale_free=settings.scale_free,
         margin=settings.margin,
-        code_size=settings.hidden_layer_sizes[-1],
+        code_size=network.block_sizes[-1],
+        pair_loss=settings.pair_loss,
+        temperature=settings.temperature,
+        unit_codes=network.has_unit_codes,
     )
     objective.variance.fill_(variance)
     return objective
@@ -83,34 +122,45 @@ def standardize(network: AutoEncoder, X: Float32Array, scale_free: bool) -> floa
 
 
 def _hold_out(
-    X: Float32Array,
-    labels: IntArray | None,
-    coordinates: npt.NDArray[np.float64] | None,
+    photos: Photos, settings: Settings, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Rows to train on, and rows that tell when to stop (none if there are too few)."""
+    n, labels, fraction = len(photos.X), photos.labels, settings.validation_fraction
+    everything, nothing = np.arange(n), np.arange(0)
+    if not settings.early_stopping or n < _MIN_TO_HOLD_OUT:
+        return everything, nothing
+    if labels is not None and photos.coordinates is None:
+        kept, held_out = split_within_areas(labels, fraction, rng)
+    else:
+        kept, held_out = split_by_place(labels, n, fraction, rng)
+    if len(held_out) == 0 or len(kept) == 0:
+        return everything, nothing
+    return kept, held_out
+
+
+def _judge(
+    photos: Photos,
+    inputs: Float32Array,
+    kept: IntArray,
+    held_out: IntArray,
     settings: Settings,
     rng: np.random.Generator,
-) -> tuple[IntArray, Callable[[nn.Module], float] | None]:
-    """Rows to train on, and the score of the others."""
-    everything = np.arange(len(X))
-    if not settings.early_stopping or len(X) < _MIN_TO_HOLD_OUT:
-        return everything, None
-    if labels is not None and coordinates is None:
-        train_rows, held_out = split_within_areas(labels, settings.validation_fraction, rng)
-    else:
-        train_rows, held_out = split_by_place(labels, len(X), settings.validation_fraction, rng)
-    if len(held_out) == 0 or len(train_rows) == 0:
-        return everything, None
-    if labels is None:
-        return train_rows, ReconstructionScore(X, held_out, rng=rng)
-    score = GeographicScore(
-        X,
-        train_rows,
+) -> Validate | None:
+    """The score of held-out rows."""
+    if len(held_out) == 0:
+        return None
+    if photos.labels is None:
+        return ReconstructionScore(inputs, held_out, rng=rng)
+    return GeographicScore(
+        inputs,
+        kept,
         held_out,
-        coordinates=coordinates,
-        labels=labels,
+        coordinates=photos.coordinates,
+        labels=photos.labels,
         output=settings.output,
         rng=rng,
+        vectors=photos.X,
     )
-    return train_rows, score
 
 
 def _step_settings(settings: Settings, n_rows: int) -> dict[str, Any]:
@@ -120,130 +170,180 @@ def _step_settings(settings: Settings, n_rows: int) -> dict[str, Any]:
         "batches": FullBatch if full and not settings.scale_free else SampledBatches,
         "batch_size": n_rows if full else min(int(settings.batch_size), n_rows),
         "n_partners": settings.n_partners,
-        "optimizer": torch.optim.Adam if settings.scale_free else torch.optim.SGD,
+        "optimizer": "adam" if settings.scale_free else "sgd",
         "learning_rate": settings.learning_rate,
         "schedule": "one-cycle" if settings.scale_free else "decay",
         "device": settings.device,
+        "precision": settings.precision,
     }
 
 
 def fit_network(
-    X: Float32Array,
-    graphs: PairGraphs | None,
-    labels: IntArray | None,
-    coordinates: npt.NDArray[np.float64] | None,
+    photos: Photos,
     settings: Settings,
     seed: int,
     rng: np.random.Generator,
-) -> tuple[AutoEncoder, float, History]:
+    layer: MarginalFisherTransformer | None = None,
+) -> Fitted:
     """Build, pre-train and train a network.
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_features)
-        Rows, float32.
-    graphs : PairGraphs or None
-        P and Q over the rows; None for the plain auto-encoder.
-    labels : ndarray of shape (n,) or None
-        POI of each row, by which rows are held out.
-    coordinates : ndarray of shape (n, 2) or None
-        Locations, by which held-out rows are scored.
+    photos : Photos
+        Rows, pairs and places.
     settings : Settings
         Resolved parameters.
     seed : int
         Seeds torch.
     rng : numpy Generator
         Drives everything else.
+    layer : MarginalFisherTransformer or None
+        The fitted linear layer to start from. The network is then kept only if it locates
+        held-out places better than the layer does, and trained again on all photos.
 
     Returns
     -------
-    network : AutoEncoder
-        Trained, on the CPU.
-    variance : float
-        Variance of the rows in the units of the network.
-    history : list of dict
-        One row for each epoch.
+    Fitted
+        The network, in evaluation mode.
     """
+    kept, held_out = _hold_out(photos, settings, rng)
     # Torch draws from a global generator: seed it, and leave it as it was found.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _progress(settings, layer is not None) as bar:
+        if layer is None:
+            torch.manual_seed(seed)
+            sizes = [photos.X.shape[1], *settings.hidden_layer_sizes]
+            network = AutoEncoder(sizes, settings.activation, settings.output_activation)
+            variance = standardize(network, photos.X, settings.scale_free)
+            judge = _judge(photos, photos.X, kept, held_out, settings, rng)
+            data = photos.data(photos.X, settings, kept)
+            history, best = _run(network, data, variance, judge, settings, rng, bar)
+            return Fitted(network.cpu().eval(), variance, history, best)
+        return _fit_residual(photos, settings, seed, rng, layer, (kept, held_out), bar)
+
+
+def _fit_residual(
+    photos: Photos,
+    settings: Settings,
+    seed: int,
+    rng: np.random.Generator,
+    layer: MarginalFisherTransformer,
+    split: tuple[IntArray, IntArray],
+    bar: Any,
+) -> Fitted:
+    kept, held_out = split
+
+    def start(fitted: MarginalFisherTransformer) -> tuple[ResidualAutoEncoder, Float32Array, float]:
         torch.manual_seed(seed)
-        network = AutoEncoder(
-            [X.shape[1], *settings.hidden_layer_sizes],
-            settings.activation,
-            settings.output_activation,
-        )
-        variance = standardize(network, X, settings.scale_free)
-        rows, validate = _hold_out(X, labels, coordinates, settings, rng)
-        same, easy = (None, None) if graphs is None else graphs.sampled(settings, rows)
-        data = PairData(X, same, easy, rows)
-        objective = make_objective(settings, variance)
-        history = _run(network, objective, data, validate, settings, rng)
-    return network.cpu().eval(), variance, history
+        below = LinearLayer(fitted.mean_, fitted.components_)
+        sizes = [len(fitted.components_), *settings.hidden_layer_sizes]
+        network = ResidualAutoEncoder(sizes, settings.activation, settings.output_activation)
+        z = apply_layer(below, photos.X)
+        variance = standardize(network, z, scale_free=True)
+        network.below = below
+        return network, z, variance
+
+    def run(
+        network: ResidualAutoEncoder, z: Float32Array, variance: float, rows: IntArray, **more: Any
+    ) -> tuple[History, int]:
+        below, network.below = network.below, None
+        data = photos.data(z, settings, rows)
+        found = _run(network, data, variance, more.pop("judge", None), settings, rng, bar, **more)
+        network.cpu().below = below
+        return found
+
+    history: History = []
+    n_epochs = 0 if settings.early_stopping else settings.max_epochs
+    trial = layer
+    if len(held_out):
+        trial = trial_layer(layer, photos.X, kept)
+        network, z, variance = start(trial)
+        judge = _judge(photos, z, kept, held_out, settings, rng)
+        history, n_epochs = run(network, z, variance, kept, judge=judge)
+        if n_epochs and not settings.refit:
+            return Fitted(network.eval(), variance, history, n_epochs)
+        del z, judge
+    network, z, variance = start(layer)
+    if n_epochs:
+        phase = "refit" if len(held_out) else "train"
+        rows = np.arange(len(photos.X))
+        again, _ = run(network, z, variance, rows, phase=phase, max_epochs=n_epochs)
+        history += again
+    return Fitted(network.eval(), variance, history, n_epochs)
+
+
+@contextlib.contextmanager
+def _progress(settings: Settings, residual: bool) -> Iterator[Any]:
+    """A bar with one tick for each epoch there may be, or None."""
+    if not settings.verbose:
+        yield None
+        return
+    from tqdm.auto import tqdm
+
+    total = settings.pretrain_epochs * len(settings.hidden_layer_sizes) + settings.max_epochs
+    if residual and settings.refit and settings.early_stopping:
+        total *= 2
+    with tqdm(total=total, unit="epoch") as bar:
+        yield bar
 
 
 def _run(
     network: AutoEncoder,
-    objective: GeoObjective,
     data: PairData,
-    validate: Callable[[nn.Module], float] | None,
+    variance: float,
+    judge: Validate | None,
     settings: Settings,
     rng: np.random.Generator,
-) -> History:
-    """Pre-training and the main phase, under one progress bar."""
+    bar: Any,
+    *,
+    phase: str = "train",
+    max_epochs: int | None = None,
+) -> tuple[History, int]:
+    """Pre-training and the main phase."""
     steps = _step_settings(settings, len(data))
-    bar = None
-    if settings.verbose:
-        from tqdm.auto import tqdm
-
-        total = settings.pretrain_epochs * len(network.encoder) + settings.max_epochs
-        bar = tqdm(total=total, unit="epoch")
     history: History = []
-    try:
-        if settings.pretrain_epochs:
-            history += pretrain(
-                network,
-                data,
-                gamma=settings.gamma,
-                scale_free=settings.scale_free,
-                epochs=settings.pretrain_epochs,
-                rng=rng,
-                bar=bar,
-                **steps,
-            )
-        history += train(
+    if settings.pretrain_epochs:
+        history += pretrain(
             network,
-            objective,
             data,
-            phase="train",
-            max_epochs=settings.max_epochs,
-            tol=settings.tol,
-            validate=validate,
-            patience=settings.n_iter_no_change,
+            gamma=settings.gamma,
+            scale_free=settings.scale_free,
+            epochs=settings.pretrain_epochs,
             rng=rng,
-            callbacks=tuple(settings.callbacks or ()),
             bar=bar,
             **steps,
         )
-    finally:
-        if bar is not None:
-            bar.close()
-    return history
+    rows, best_epoch = train(
+        network,
+        make_objective(settings, variance, network),
+        data,
+        phase=phase,
+        max_epochs=max_epochs or settings.max_epochs,
+        schedule_epochs=settings.max_epochs,
+        tol=settings.tol,
+        validate=judge,
+        keep_start=network.has_unit_codes,
+        patience=settings.n_iter_no_change,
+        rng=rng,
+        callbacks=tuple(settings.callbacks or ()),
+        bar=bar,
+        **steps,
+    )
+    return history + rows, best_epoch
 
 
 def finetune(
     network: AutoEncoder,
-    X: Float32Array,
+    photos: Photos,
     anchors: IntArray,
-    graphs: PairGraphs | None,
     centre: npt.NDArray[np.float64],
     variance: float,
     settings: Settings,
     rng: np.random.Generator,
 ) -> History:
     """Take small steps on some rows of a trained network, in place (section 4.6)."""
-    same, easy = (None, None) if graphs is None else graphs.sampled(settings)
-    data = PairData(X, same, easy, anchors)
-    objective = make_objective(settings, variance)
+    data = photos.data(photos.X, settings)
+    data.anchors = anchors
+    objective = make_objective(settings, variance, network)
     objective.centre.copy_(torch.from_numpy(centre))
     steps = _step_settings(settings, len(data))
     steps.update(
@@ -251,7 +351,7 @@ def finetune(
         schedule=None,
         learning_rate=settings.learning_rate * _FINETUNE_RATE,
     )
-    history = train(
+    history, _ = train(
         network,
         objective,
         data,

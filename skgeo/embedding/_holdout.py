@@ -11,13 +11,14 @@ from torch import nn
 
 from .._geodesy import great_circle_km
 from ._network import AutoEncoder
-from ._representation import encode
+from ._representation import encode, first_block
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
 #: Bounds of what is compared in each epoch, so that validation stays a small part of training.
 _MAX_QUERIES = 1000
-_MAX_GALLERY = 5000
+_MAX_GALLERY = 10_000
 
 #: Errors below this many km count as equally good.
 _RESOLUTION_KM = 0.05
@@ -65,10 +66,29 @@ def split_within_areas(
 
 
 class GeographicScore:
-    """Score of a network on held-out photos: their 1-NN estimates from the training part.
+    """Scores of a network on held-out photos: their 1-NN estimates from all other photos.
 
-    With coordinates, minus the mean logarithm of the error in km, which weighs a street as much
-    as a continent and needs no threshold; with labels alone, the share of correct areas.
+    The other photos of a held-out place are in the gallery, as they will be when the network is
+    used; the network has learned from none of them. With coordinates, minus the logarithm of the
+    error in km, which weighs a street as much as a continent and needs no threshold; with labels
+    alone, 1 for a correct area.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+        Rows as the network takes them.
+    train, held_out : ndarray of int
+        Which rows are trained on and which are not.
+    coordinates : ndarray of shape (n, 2) or None
+        Locations.
+    labels : ndarray of shape (n,)
+        POI or area of each row.
+    output : {"concat", "hidden", "code"}
+        What is ranked.
+    rng : numpy Generator
+        Draws queries and gallery where there are many.
+    vectors : ndarray of shape (n, any) or None
+        The input block of "concat", where that is not X.
     """
 
     def __init__(
@@ -81,65 +101,98 @@ class GeographicScore:
         labels: IntArray,
         output: str,
         rng: np.random.Generator,
+        vectors: npt.NDArray[Any] | None = None,
     ) -> None:
-        gallery = np.sort(rng.permutation(train)[:_MAX_GALLERY])
-        queries = np.sort(rng.permutation(held_out)[:_MAX_QUERIES])
-        self.n_gallery = len(gallery)
-        self.rows = X[np.concatenate([gallery, queries])]
-        places = labels if coordinates is None else coordinates
-        self.places, self.truth = places[gallery], places[queries]
+        # Held-out photos first: the queries are the first of them, and their neighbours follow.
+        held_out = rng.permutation(held_out)[: _MAX_GALLERY // 2]
+        others = rng.permutation(train)[: _MAX_GALLERY - len(held_out)]
+        chosen = np.concatenate([held_out, others])
+        self.n_queries = min(len(held_out), _MAX_QUERIES)
+        self.rows = X[chosen]
+        self.places = labels[chosen] if coordinates is None else coordinates[chosen]
+        self.groups = np.unique(labels[chosen[: self.n_queries]], return_inverse=True)[1]
         self.output = output
         # The input is the same in every epoch: so is its part of the distances.
-        self.input_part = self._closeness(self.rows) if output == "concat" else None
+        self.input_part = None
+        if output == "concat":
+            self.input_part = self._closeness(self.rows if vectors is None else vectors[chosen])
 
-    def _closeness(self, block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _closeness(
+        self, block: npt.NDArray[Any], unit_codes: bool = False
+    ) -> npt.NDArray[np.float32]:
         """Minus half the squared distance over the gallery's mean square, up to a query's own."""
-        gallery = block[: self.n_gallery]
-        mean = gallery.mean(axis=0, dtype=np.float64).astype(np.float32)
-        gallery, queries = gallery - mean, block[self.n_gallery :] - mean
-        squares = np.square(gallery).sum(axis=1)
-        unit = float(squares.mean()) or 1.0
-        closeness: npt.NDArray[np.float32] = queries @ gallery.T
+        if not unit_codes:
+            block = block - block.mean(axis=0, dtype=np.float64).astype(np.float32)
+        squares = np.square(block).sum(axis=1)
+        unit = 1.0 if unit_codes else float(squares.mean()) or 1.0
+        closeness: npt.NDArray[np.float32] = block[: self.n_queries] @ block.T
         closeness -= squares / 2.0
         closeness /= unit
         return closeness
 
-    def __call__(self, module: nn.Module) -> float:
+    def __call__(self, module: nn.Module) -> FloatArray:
         assert isinstance(module, AutoEncoder)
-        chunks = [layers for _, layers in encode(module, self.rows)]
-        layers = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-        if self.output == "code":
-            layers = layers[-1:]
-        closeness = sum(map(self._closeness, layers))
+        first = first_block(self.output, len(module.block_sizes) - 1)
+        kept = range(max(first - 1, 0), len(module.block_sizes) - 1)
+        parts: dict[int, list[Any]] = {i: [] for i in kept}
+        for _, layers in encode(module, self.rows):
+            for i in kept:
+                parts[i].append(layers[i])
+        closeness = np.zeros((self.n_queries, len(self.rows)), dtype=np.float32)
         if self.input_part is not None:
-            closeness = closeness + self.input_part
-        found = self.places[np.argmax(closeness, axis=1)]
+            closeness += self.input_part
+        for i, chunks in parts.items():
+            is_code = i == len(module.block_sizes) - 2
+            closeness += self._closeness(
+                np.concatenate(chunks), unit_codes=is_code and module.has_unit_codes
+            )
+        queries = np.arange(self.n_queries)
+        closeness[queries, queries] = -np.inf
+        found, truth = self.places[np.argmax(closeness, axis=1)], self.places[queries]
         if self.places.ndim == 1:
-            return float(np.mean(found == self.truth))
-        return -float(np.mean(np.log(great_circle_km(self.truth, found) + _RESOLUTION_KM)))
+            return np.asarray(found == truth, dtype=np.float64)
+        return -np.log(great_circle_km(truth, found) + _RESOLUTION_KM)
+
+    def standard_error(self, values: FloatArray) -> float:
+        """Standard error of a mean over the queries, whose places are the independent draws."""
+        return clustered_standard_error(values, self.groups)
 
 
 class ReconstructionScore:
-    """Score of a plain auto-encoder on held-out rows: minus its reconstruction error."""
+    """Scores of a plain auto-encoder on held-out rows: minus their reconstruction errors."""
 
     def __init__(
         self, X: npt.NDArray[Any], held_out: IntArray, *, rng: np.random.Generator
     ) -> None:
-        self.queries = X[np.sort(rng.permutation(held_out)[:_MAX_GALLERY])]
+        self.queries = X[np.sort(rng.permutation(held_out)[: _MAX_GALLERY // 2])]
 
-    def __call__(self, module: nn.Module) -> float:
-        return -reconstruction_error(module, self.queries)
+    def __call__(self, module: nn.Module) -> FloatArray:
+        return -reconstruction_errors(module, self.queries)
+
+    def standard_error(self, values: FloatArray) -> float:
+        """Standard error of a mean over the rows."""
+        return clustered_standard_error(values, np.arange(len(values)))
 
 
-def reconstruction_error(module: nn.Module, X: npt.NDArray[Any]) -> float:
-    """Mean squared norm of x - g(f(x)), in the units of the network."""
+def clustered_standard_error(values: FloatArray, groups: IntArray) -> float:
+    """Standard error of the mean of values that are independent only between groups."""
+    n_groups = int(groups.max()) + 1
+    if n_groups < 2:
+        return np.inf
+    sums = np.bincount(groups, weights=values - values.mean())
+    return float(np.sqrt(np.square(sums).sum() * n_groups / (n_groups - 1)) / len(values))
+
+
+def reconstruction_errors(module: nn.Module, X: npt.NDArray[Any]) -> FloatArray:
+    """Squared norm of x - g(f(x)) of each row, in the units of the network."""
     assert isinstance(module, AutoEncoder)
-    total = 0.0
+    errors = np.empty(len(X))
     module.eval()
     for start in range(0, len(X), 1024):
         block = np.array(X[start : start + 1024], order="C")
         with torch.inference_mode():
             rows = torch.from_numpy(block).to(module.shift)
             x, x_hat, _ = module(rows, len(rows))
-            total += float((x - x_hat).double().square().sum())
-    return total / len(X)
+            squared = (x - x_hat).double().square().sum(dim=1)
+            errors[start : start + 1024] = squared.cpu().numpy()
+    return errors

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -50,9 +52,23 @@ class AutoEncoder(nn.Module):
         self.register_buffer("shift", torch.zeros(layer_sizes[0]))
         self.register_buffer("scale", torch.ones(()))
 
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Widths of the blocks that a photo can be represented by: its vector, h1, ..., hM."""
+        return self.layer_sizes
+
+    @property
+    def has_unit_codes(self) -> bool:
+        """Whether the codes are of unit length as they come."""
+        return False
+
     def standardize(self, x: Tensor) -> Tensor:
         """Move rows into the units of the network."""
         return (x - self.shift) / self.scale
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        """What represents standardised rows, without their vectors; the code comes last."""
+        return self.hidden(x)
 
     def hidden(self, x: Tensor, depth: int | None = None) -> list[Tensor]:
         """Outputs h1, ..., hM of the first ``depth`` encoder layers for standardised rows."""
@@ -84,3 +100,83 @@ class AutoEncoder(nn.Module):
     def weights(self) -> list[Tensor]:
         """All weight matrices, without biases: what R penalises (Eq. 3)."""
         return [layer.weight for layer in [*self.encoder, *self.decoder]]
+
+
+class LinearLayer(nn.Module):
+    """A fitted linear geo-constrained layer: rows to ``z / |z|`` with ``z = A (x - mean)``.
+
+    It is not trained. The map is kept in float64 whatever the network works in, so that a start
+    ranks as the layer does.
+    """
+
+    mean: Tensor
+    components: Tensor
+
+    def __init__(self, mean: npt.NDArray[np.float64], components: npt.NDArray[np.float64]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
+        self.register_buffer("components", torch.tensor(components, dtype=torch.float64))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        z = (rows - self.mean.to(rows)) @ self.components.to(rows).T
+        return nn.functional.normalize(z, dim=1, eps=1e-12)
+
+
+class ResidualAutoEncoder(AutoEncoder):
+    """An auto-encoder on top of the linear layer, whose code starts as the linear layer's.
+
+    Its input is z, the unit vectors that the linear layer gives. Its code is
+    ``normalize(z + U_1 h_1 + ... + U_M h_M)`` with every U zero before training: training can only
+    add. All hidden layers take part, so that a narrow last one, from which the decoder
+    reconstructs z, is no bottleneck of the code.
+
+    Parameters
+    ----------
+    layer_sizes, activation, output_activation
+        As for `AutoEncoder`; the first size is that of z.
+    """
+
+    def __init__(self, layer_sizes: Sequence[int], activation: str, output_activation: str) -> None:
+        super().__init__(layer_sizes, activation, output_activation)
+        self.correction = nn.Linear(sum(layer_sizes[1:]), layer_sizes[0])
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+        #: Where rows become z. None while training, for which z is computed once.
+        self.below: LinearLayer | None = None
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Widths of the vector of a photo, h1, ..., hM, and the code."""
+        size = self.layer_sizes[0]
+        n_features = size if self.below is None else len(self.below.mean)
+        return (n_features, *self.layer_sizes[1:], size)
+
+    @property
+    def has_unit_codes(self) -> bool:
+        """Whether the codes are of unit length as they come."""
+        return True
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Rows to z, in the units of the network."""
+        return super().standardize(x if self.below is None else self.below(x))
+
+    def code(self, x: Tensor, layers: list[Tensor]) -> Tensor:
+        """The code from standardised z and the hidden layers."""
+        z = x * self.scale + self.shift
+        added = self.correction(torch.cat(layers, dim=1))
+        return nn.functional.normalize(z + added, dim=1, eps=1e-12)
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        """Outputs h1, ..., hM and the code, for standardised z."""
+        layers = self.hidden(x)
+        return [*layers, self.code(x, layers)]
+
+    def forward(self, rows: Tensor, n_anchors: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode all rows, reconstruct z of the first ``n_anchors``."""
+        x = self.standardize(rows)
+        layers = self.hidden(x)
+        return x[:n_anchors], self.decode(layers[-1][:n_anchors]), self.code(x, layers)
+
+    def weights(self) -> list[Tensor]:
+        """All weight matrices, without biases."""
+        return [*super().weights(), self.correction.weight]

@@ -11,6 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+#: How fast the running centre of the codes follows the batches.
+_CENTRE_MOMENTUM = 0.1
+
+#: Anchors that are compared with each other at a time.
+_CROWD = 1024
+
 
 class Terms(NamedTuple):
     """Unweighted terms of the objective."""
@@ -30,6 +36,33 @@ class PairSample(NamedTuple):
     s: Tensor
     t: Tensor
     weight: Tensor
+
+
+class Crowd(NamedTuple):
+    """Places of the rows of a batch: which of them may be pushed apart.
+
+    ``anchor`` is the anchor that each row was drawn for (anchors are their own), ``place`` its
+    POI, and ``position`` its unit vector on the sphere or None. Rows nearer than ``min_chord``
+    are not pushed apart.
+    """
+
+    anchor: Tensor
+    place: Tensor
+    position: Tensor | None
+    min_chord: float
+
+    def members(self, start: int, stop: int) -> Tensor:
+        """Rows that anchors ``start`` to ``stop`` are compared with: themselves and partners."""
+        return torch.nonzero((self.anchor >= start) & (self.anchor < stop)).ravel()
+
+    def same_place(self, start: int, stop: int, columns: Tensor | None) -> Tensor:
+        """Mask of the pairs of anchors and rows that are too near to be pushed apart."""
+        place = self.place if columns is None else self.place[columns]
+        mask = self.place[start:stop, None] == place[None]
+        if self.position is not None:
+            position = self.position if columns is None else self.position[columns]
+            mask |= torch.cdist(self.position[start:stop], position) < self.min_chord
+        return mask
 
 
 class PairSum(NamedTuple):
@@ -67,6 +100,45 @@ def push(codes: Tensor, pairs: PairSample, margin: float) -> Tensor:
     return (pairs.weight * torch.relu(margin - squared_distances(codes, pairs))).sum()
 
 
+def soft_pull(codes: Tensor, pairs: PairSample, margin: float, temperature: float) -> Tensor:
+    """J2 as log(1 + exp((d^2 - margin) / temperature)): pairs that are close enough are left."""
+    excess = (squared_distances(codes, pairs) - margin) / temperature
+    return (pairs.weight * nn.functional.softplus(excess)).sum()
+
+
+def soft_push(
+    codes: Tensor, crowd: Crowd, n_anchors: int, margin: float, temperature: float
+) -> Tensor:
+    """J3 against everything else in the batch, as multi-similarity loss has it.
+
+    The mean over the anchors s of log(1 + sum_t exp((margin - d_st^2) / temperature)), t over the
+    rows of the batch that are of another place. The nearest decide, and more than one.
+
+    Parameters
+    ----------
+    codes : tensor of shape (n_rows, d)
+        Unit codes of the batch, anchors first.
+    crowd : Crowd
+        Which rows are of which place.
+    n_anchors : int
+        How many rows are anchors.
+    margin, temperature : float
+        Squared distance at which a pair begins to count, and how softly.
+    """
+    total = codes.new_zeros(())
+    # Blocks of anchors with a bounded crowd: no matrix of all rows against all.
+    for start in range(0, n_anchors, _CROWD):
+        stop = min(start + _CROWD, n_anchors)
+        columns = None if n_anchors <= _CROWD else crowd.members(start, stop)
+        others = codes if columns is None else codes[columns]
+        logits = (codes[start:stop] @ others.T - 1.0) * (2.0 / temperature) + margin / temperature
+        logits = logits.masked_fill(crowd.same_place(start, stop, columns), -torch.inf)
+        # The zero is the 1 in the logarithm, and keeps a row without others finite.
+        logits = torch.cat([logits, logits.new_zeros(stop - start, 1)], dim=1)
+        total = total + logits.logsumexp(dim=1).sum()
+    return total / n_anchors
+
+
 def laplacian_pull(codes: Tensor, graph: Tensor, degree: Tensor) -> Tensor:
     """Sum over all pairs of their squared distances through degrees: one sparse product.
 
@@ -100,11 +172,18 @@ class GeoObjective(nn.Module):
     alpha, beta, gamma : float
         Weights of the same-area, easy-confusing and weight-decay terms.
     scale_free : bool
-        True: reconstruction as the share of variance left, unit codes, hinge. False: Eq. (4).
+        True: reconstruction as the share of variance left, unit codes, bounded J3. False: Eq. (4).
     margin : float
         Squared distance beyond which easy-confusing pairs are left alone (scale-free only).
     code_size : int
-        Width of the last hidden layer.
+        Width of the code.
+    pair_loss : {"hinge", "multi-similarity"}
+        Form of J2 and J3 (scale-free only): the pairs' distances and a hinge, or soft thresholds
+        with the whole batch as easy-confusing photos.
+    temperature : float
+        Softness of "multi-similarity".
+    unit_codes : bool
+        The codes are of unit length as they come: they are not centred.
     """
 
     centre: Tensor
@@ -119,8 +198,14 @@ class GeoObjective(nn.Module):
         scale_free: bool,
         margin: float,
         code_size: int,
+        pair_loss: str = "hinge",
+        temperature: float = 0.2,
+        unit_codes: bool = False,
     ) -> None:
         super().__init__()
+        self.soft = scale_free and pair_loss == "multi-similarity"
+        self.temperature = temperature
+        self.unit_codes = unit_codes
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.scale_free = scale_free
         self.margin = margin
@@ -135,23 +220,45 @@ class GeoObjective(nn.Module):
         return error / self.variance if self.scale_free else error / 2.0
 
     def pair_terms(
-        self, codes: Tensor, same_area: PairSample | PairSum, easy_confusing: PairSample | PairSum
+        self,
+        codes: Tensor,
+        same_area: PairSample | PairSum,
+        easy_confusing: PairSample | PairSum,
+        crowd: Crowd | None = None,
+        n_anchors: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """J2 and J3 (the hinge, or the sum that Eq. (4) subtracts) from sampled or all pairs."""
-        if self.scale_free:
+        """J2 and J3 (bounded, or the sum that Eq. (4) subtracts) from sampled or all pairs."""
+        if not self.scale_free:
+            return pull(codes, same_area), pull(codes, easy_confusing)
+        if not self.unit_codes:
             codes = unit_codes(codes, self.centre)
-            # The hinge needs each pair by itself: a sum over a Laplacian cannot give it.
-            assert isinstance(easy_confusing, PairSample)
+        # A bounded J3 needs each pair by itself: a sum over a Laplacian cannot give it.
+        assert isinstance(easy_confusing, PairSample)
+        if not self.soft:
             return pull(codes, same_area), push(codes, easy_confusing, self.margin)
-        return pull(codes, same_area), pull(codes, easy_confusing)
+        assert isinstance(same_area, PairSample)
+        pulled = soft_pull(codes, same_area, self.margin, self.temperature)
+        if crowd is None:
+            return pulled, codes.new_zeros(())
+        return pulled, soft_push(codes, crowd, n_anchors, self.margin, self.temperature)
 
-    def total(self, terms: Terms) -> Tensor:
-        """Weighted sum of the terms; Eq. (4) subtracts J3, the hinge is added."""
+    def follow(self, codes: Tensor) -> None:
+        """Let the running centre follow the codes of a batch."""
+        if not self.unit_codes:
+            self.centre.lerp_(codes.mean(dim=0), _CENTRE_MOMENTUM)
+
+    def total(self, terms: Terms, *, with_decay: bool = False) -> Tensor:
+        """Weighted sum of the terms; Eq. (4) subtracts J3, a bounded J3 is added.
+
+        Weight decay is left out unless asked for: in training the optimiser takes its gradient.
+        """
         sign = 1.0 if self.scale_free else -1.0
-        total = terms.reconstruction + self.gamma * terms.weight_decay
+        total = terms.reconstruction
         # A weight of 0 must switch a term off even where it is not finite.
         if self.alpha:
             total = total + self.alpha * terms.same_area
         if self.beta:
             total = total + sign * self.beta * terms.easy_confusing
+        if with_decay and self.gamma:
+            total = total + self.gamma * terms.weight_decay
         return total

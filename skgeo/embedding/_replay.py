@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClusterMixin
 
+from .._validation import Places
+from ..pairs._areas import KnownAreas, assign_labels, assign_places
+
 IntArray = npt.NDArray[np.intp]
 
 
@@ -74,3 +77,57 @@ class KnownPlaces(ClusterMixin, BaseEstimator):
         """Answer with the known labels."""
         self.labels_ = np.asarray(self.labels)
         return self
+
+
+def number_places(
+    X: npt.NDArray[np.float32],
+    places: Places,
+    known: Memory,
+    poi: Any,
+    classes: npt.NDArray[Any] | None,
+    areas: KnownAreas | None,
+) -> tuple[Memory, npt.NDArray[Any] | None, KnownAreas | None]:
+    """New photos as a memory, their places numbered as those of the photos known.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+        Vectors of the new photos.
+    places : Places
+        Their locations or area labels.
+    known : Memory
+        The photos known.
+    poi : estimator
+        The fitted clusterer of locations.
+    classes : ndarray or None
+        What the numbers stand for, where places are labels.
+    areas : KnownAreas or None
+        What locations are assigned by, where places are locations.
+
+    Returns
+    -------
+    new : Memory
+        The new photos.
+    classes, areas
+        With the new places appended.
+
+    Raises
+    ------
+    ValueError
+        If the places are of another kind than the known ones, or the clusterer can assign none.
+    """
+    if (places.labels is None) != (known.coordinates is not None):
+        kinds = ("labels", "locations")
+        fitted = kinds[known.coordinates is not None]
+        raise ValueError(
+            f"y holds {kinds[places.labels is None]}, but the network was fitted on {fitted}."
+        )
+    if places.labels is not None:
+        assert places.classes is not None
+        assert classes is not None
+        labels, classes = assign_labels(places.labels, places.classes, classes)
+        return Memory(X, labels, None, len(X)), classes, areas
+    assert areas is not None
+    assert places.coordinates is not None
+    labels, areas = assign_places(places.coordinates, areas, poi)
+    return Memory(X, labels, places.coordinates, len(X)), classes, areas

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._network import AutoEncoder
+from ._network import AutoEncoder, LinearLayer
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ def precise(network: AutoEncoder) -> AutoEncoder:
 
 
 def encode(network: AutoEncoder, X: npt.NDArray[Any]) -> Iterator[tuple[slice, list[Any]]]:
-    """Yield, chunk by chunk, the rows covered and their hidden layers h1, ..., hM.
+    """Yield, chunk by chunk, the rows covered and their blocks: h1, ..., hM, the code last.
 
     The network is used where it is and in its own precision; rows are moved there and back.
     """
@@ -40,8 +40,18 @@ def encode(network: AutoEncoder, X: npt.NDArray[Any]) -> Iterator[tuple[slice, l
         rows = slice(start, min(start + _CHUNK, len(X)))
         with torch.inference_mode():
             x = torch.from_numpy(np.array(X[rows], order="C")).to(network.shift)
-            layers = network.hidden(network.standardize(x))
+            layers = network.blocks(network.standardize(x))
             yield rows, [h.cpu().numpy() for h in layers]
+
+
+def apply_layer(layer: LinearLayer, X: npt.NDArray[Any]) -> Float32Array:
+    """The linear layer's z of all rows, float32, chunk by chunk."""
+    out = np.empty((len(X), len(layer.components)), dtype=np.float32)
+    for start in range(0, len(X), _CHUNK):
+        with torch.inference_mode():
+            rows = torch.from_numpy(np.array(X[start : start + _CHUNK], order="C"))
+            out[start : start + _CHUNK] = layer(rows).numpy()
+    return out
 
 
 class BlockStatistics:
@@ -51,21 +61,32 @@ class BlockStatistics:
     and divided by these norms, every block has the same say in a Euclidean distance.
     """
 
-    def __init__(self, network: AutoEncoder, X: npt.NDArray[Any]) -> None:
-        network = precise(network)
-        sums: list[FloatArray] = [np.zeros(w) for w in network.layer_sizes]
-        squares = np.zeros(len(network.layer_sizes))
-        # Two passes: a sum of squares far from the origin would cancel.
-        for rows, layers in encode(network, X):
-            for total, block in zip(sums, [X[rows], *layers], strict=True):
-                total += block.sum(axis=0, dtype=np.float64)
-        self.means: list[FloatArray] = [total / len(X) for total in sums]
-        for rows, layers in encode(network, X):
-            for i, block in enumerate([X[rows], *layers]):
-                squares[i] += np.square(block - self.means[i]).sum()
-        rms = np.sqrt(squares / len(X))
-        # A block that never varies tells nothing: it stays zero.
-        self.norms: FloatArray = np.where(rms > 0.0, rms, 1.0)
+    def __init__(self, network: AutoEncoder, X: npt.NDArray[Any], output: str = "concat") -> None:
+        sizes = network.block_sizes
+        self.means: list[FloatArray] = [np.zeros(w) for w in sizes]
+        self.norms: FloatArray = np.ones(len(sizes))
+        # Unit codes are left as they are: distances between them are what training compared.
+        n_scaled = len(sizes) - network.has_unit_codes
+        if first_block(output, len(sizes) - 1) >= n_scaled:
+            return
+        sums = [np.zeros(w) for w in sizes[:n_scaled]]
+        squares = np.zeros(n_scaled)
+        origin: list[FloatArray] = []
+        for rows, layers in encode(precise(network), X):
+            blocks = [np.asarray(b, dtype=np.float64) for b in [X[rows], *layers]][:n_scaled]
+            # Sums from an origin near the mean: far from it a sum of squares would cancel.
+            origin = origin or [block.mean(axis=0) for block in blocks]
+            for i, block in enumerate(blocks):
+                moved = block - origin[i]
+                sums[i] += moved.sum(axis=0)
+                squares[i] += np.square(moved).sum()
+        for i in range(n_scaled):
+            offset = sums[i] / len(X)
+            self.means[i] = origin[i] + offset
+            variance = squares[i] / len(X) - np.square(offset).sum()
+            # A block that never varies tells nothing: it stays zero, whatever the rounding.
+            if variance > 1e-14 * squares[i] / len(X):
+                self.norms[i] = np.sqrt(variance)
 
     def normalize(self, block: npt.NDArray[Any], i: int) -> Float32Array:
         """Centre and scale block ``i`` (0 is the input)."""
@@ -99,7 +120,7 @@ def represent(
         The representation.
     """
     network = precise(network)
-    sizes = network.layer_sizes
+    sizes = network.block_sizes
     first = first_block(output, len(sizes) - 1)
     edges = np.cumsum([0, *sizes[first:]])
     out = np.empty((len(X), edges[-1]), dtype=np.float32)

@@ -16,6 +16,7 @@ from ._network import BOUNDED
 AUTO: dict[str, dict[str, Any]] = {
     "scale-free": {
         "activation": "tanh",
+        "pair_loss": "multi-similarity",
         "output_activation": "identity",
         "pair_weighting": "pairs",
         "pretrain_epochs": 8,
@@ -26,6 +27,7 @@ AUTO: dict[str, dict[str, Any]] = {
     },
     "paper": {
         "activation": "sigmoid",
+        "pair_loss": "hinge",
         "output_activation": "sigmoid",
         "pair_weighting": "k",
         "pretrain_epochs": 0,
@@ -46,10 +48,13 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "gamma": [Interval(Real, 0.0, None, closed="left")],
     "objective": [StrOptions({"scale-free", "paper"})],
     "pairs": [HasMethods(["fit"]), None],
-    "output": [StrOptions({"concat", "hidden", "code"})],
+    "init": [StrOptions({"auto", "marginal-fisher", "pretrain"}), HasMethods(["fit"])],
+    "output": [StrOptions({"auto", "concat", "hidden", "code"})],
     "activation": [_ACTIVATIONS],
     "output_activation": [_ACTIVATIONS],
-    "margin": [Interval(Real, 0.0, 4.0, closed="right")],
+    "pair_loss": [StrOptions({"auto", "multi-similarity", "hinge"})],
+    "margin": [Interval(Real, 0.0, 4.0, closed="right"), StrOptions({"auto"})],
+    "temperature": [Interval(Real, 0.0, None, closed="neither")],
     "pair_weighting": [StrOptions({"auto", "pairs", "k"})],
     "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -57,12 +62,14 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_partners": [Interval(Integral, 1, None, closed="left")],
     "learning_rate": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"auto"})],
     "tol": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"}), None],
+    "refit": ["boolean"],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "replay_size": [Interval(Integral, 0, None, closed="left"), None],
     "finetune_epochs": [Interval(Integral, 1, None, closed="left")],
     "device": [str],
+    "precision": [StrOptions({"float32", "bfloat16"})],
     "callbacks": ["array-like", None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -81,7 +88,9 @@ class Settings:
     output: str
     activation: str
     output_activation: str
+    pair_loss: str
     margin: float
+    temperature: float
     pair_weighting: str
     pretrain_epochs: int
     max_epochs: int
@@ -90,10 +99,12 @@ class Settings:
     learning_rate: float
     tol: float | None
     early_stopping: bool
+    refit: bool
     validation_fraction: float
     n_iter_no_change: int
     finetune_epochs: int
     device: str
+    precision: str
     callbacks: Sequence[Any] | None
     verbose: int
 
@@ -108,21 +119,27 @@ class Settings:
         return self.alpha > 0 or self.beta > 0
 
 
-def resolve_settings(estimator: Any) -> Settings:
+def resolve_settings(estimator: Any, *, linear_start: bool = False) -> Settings:
     """Replace every "auto" of an estimator's parameters, and refuse what cannot work.
+
+    ``linear_start`` says whether the network starts from the linear layer, on which some depend.
 
     Raises
     ------
     ValueError
         If the layer widths are no positive integers, if the paper's objective would be unbounded
-        below, or if the device cannot be used.
+        below or is to have a form that it has not, or if the device cannot be used.
     """
-    auto = AUTO[estimator.objective]
+    auto = AUTO[estimator.objective] | {"output": "concat", "margin": "auto"}
+    if linear_start:
+        auto |= {"output": "code", "pretrain_epochs": 0}
     values = {}
     for field in fields(Settings):
         value = getattr(estimator, field.name)
         is_auto = isinstance(value, str) and value == "auto"
         values[field.name] = auto[field.name] if is_auto else value
+    if values["margin"] == "auto":
+        values["margin"] = 0.5 if values["pair_loss"] == "multi-similarity" else 1.0
     sizes = list(values["hidden_layer_sizes"])
     integers = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
     if not sizes or not integers or min(sizes) < 1:
@@ -137,6 +154,11 @@ def resolve_settings(estimator: Any) -> Settings:
             "objective='paper' subtracts the distances of the easy-confusing pairs, which is "
             f"unbounded below for activation={settings.activation!r}. Use a bounded activation "
             f"({', '.join(sorted(BOUNDED))}), beta=0, or objective='scale-free'."
+        )
+    if not settings.scale_free and settings.pair_loss != "hinge":
+        raise ValueError(
+            f"pair_loss={settings.pair_loss!r} belongs to objective='scale-free'; Eq. (4), "
+            "objective='paper', has a form of its own: leave it at 'auto'."
         )
     try:
         torch.zeros((), device=settings.device)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
@@ -15,8 +16,17 @@ from ._batches import PairData, SampledBatches
 from ._network import AutoEncoder
 from ._objective import GeoObjective, Terms, weight_decay
 
-#: How fast the running centre of the codes follows the batches.
-_CENTRE_MOMENTUM = 0.1
+FloatArray = npt.NDArray[np.float64]
+
+
+class Validate(Protocol):
+    """Scores held-out rows, one number each, and knows which of them belong together."""
+
+    def __call__(self, module: nn.Module) -> FloatArray:
+        """Scores, higher is better."""
+
+    def standard_error(self, values: FloatArray) -> float:
+        """Standard error of a mean over the held-out rows."""
 
 
 class _Stop(Exception):  # noqa: N818 - it ends a loop, it is no error
@@ -29,22 +39,27 @@ class _Net(NeuralNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         rows, info = batch
         self._set_training(True)
-        x, x_hat, codes = self.module_(rows.to(self.device), info.n_anchors)
         objective = self.criterion_
-        anchor_codes = codes[: info.n_anchors].detach()
-        objective.centre.lerp_(anchor_codes.mean(dim=0), _CENTRE_MOMENTUM)
-        same_area, easy_confusing = objective.pair_terms(codes, *info[1:])
-        terms = Terms(
-            objective.reconstruction(x, x_hat),
-            same_area,
-            easy_confusing,
-            weight_decay(self.module_.weights()),
+        with torch.autocast(self.device_type, torch.bfloat16, enabled=self.half):
+            x, x_hat, codes = self.module_(rows.to(self.device), info.n_anchors)
+        x, x_hat, codes = x.float(), x_hat.float(), codes.float()
+        objective.follow(codes[: info.n_anchors].detach())
+        same_area, easy_confusing = objective.pair_terms(
+            codes, info.same_area, info.easy_confusing, info.crowd, info.n_anchors
         )
+        reconstruction = objective.reconstruction(x, x_hat)
+        terms = Terms(reconstruction, same_area, easy_confusing, self.decay_value)
         loss = objective.total(terms)
         loss.backward()
-        for name, value in terms._asdict().items():
-            self.history.record_batch(name, float(value.detach()))
+        # Summed where they are: reading them in every step would wait for the device.
+        self.sums += info.n_anchors * torch.stack([*terms[:3], torch.ones_like(loss)]).detach()
         return {"loss": loss, "y_pred": codes}
+
+    def start_epoch(self) -> None:
+        """Forget the sums of the last epoch; the optimiser differentiates the decay itself."""
+        with torch.no_grad():
+            self.decay_value = weight_decay(self.module_.weights())
+        self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
 
     def initialize_module(self) -> _Net:
         # Built by the estimator: skorch would otherwise initialise a copy of its own.
@@ -55,6 +70,32 @@ class _Net(NeuralNet):
         self.criterion_ = self.criterion.to(self.device)
         return self
 
+    def initialize_optimizer(self, *_: Any, **__: Any) -> _Net:
+        self.optimizer_ = self.make_optimizer(self.module_, self.lr)
+        return self
+
+
+def make_optimizer(name: str, gamma: float, device: str) -> Callable[..., torch.optim.Optimizer]:
+    """Optimiser of a module and a rate, which also descends gamma times the sum of squared weights.
+
+    Its weight decay is that gradient (2 gamma W), made where the weights are read anyway. Biases
+    are left out, as in Eq. (3).
+    """
+
+    def build(module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        weights: list[Tensor] = module.weights()  # type: ignore[operator]
+        known = set(map(id, weights))
+        groups: list[dict[str, Any]] = [
+            {"params": weights, "weight_decay": 2.0 * gamma},
+            {"params": [p for p in module.parameters() if id(p) not in known]},
+        ]
+        if name == "sgd":
+            return torch.optim.SGD(groups, lr=lr)
+        fused = device.startswith(("cpu", "cuda"))
+        return torch.optim.Adam(groups, lr=lr, fused=fused)
+
+    return build
+
 
 class _Log(Callback):
     """Collects one row for each epoch, validates, and decides when to stop."""
@@ -64,7 +105,8 @@ class _Log(Callback):
         phase: str,
         rows: list[dict[str, Any]],
         *,
-        validate: Callable[[nn.Module], float] | None,
+        validate: Validate | None,
+        keep_start: bool,
         patience: int,
         tol: float | None,
         bar: Any,
@@ -72,20 +114,30 @@ class _Log(Callback):
         self.phase = phase
         self.rows = rows
         self.validate = validate
+        self.keep_start = keep_start
         self.patience = patience
         self.tol = tol
         self.bar = bar
-        self.best_score = -np.inf
+        self.best_scores: FloatArray = np.full(1, -np.inf)
         self.best_state: dict[str, Tensor] | None = None
-        self.since_best = 0
+        self.best_epoch = 0
+        self.start: tuple[FloatArray, dict[str, Tensor]] | None = None
+
+    def on_train_begin(self, net: _Net, **_: Any) -> None:
+        if self.validate is not None and self.keep_start:
+            self.start = self.validate(net.module_), _copy_state(net.module_)
+
+    def on_epoch_begin(self, net: _Net, **_: Any) -> None:
+        net.start_epoch()
 
     def on_epoch_end(self, net: _Net, **_: Any) -> None:
-        batches = net.history[-1]["batches"]
-        sizes = np.array([b["train_batch_size"] for b in batches], dtype=float)
+        sums = net.sums.cpu().numpy()
+        means = [*(sums[:3] / sums[3]), float(net.decay_value)]
+        terms = Terms(*(torch.tensor(v, dtype=torch.float64) for v in means))
         row: dict[str, Any] = {"phase": self.phase, "epoch": len(net.history)}
-        for key, name in (("train_loss", "total"), *((f, f) for f in Terms._fields)):
-            row[name] = float(np.average([b[key] for b in batches], weights=sizes))
-        row["learning_rate"] = batches[-1].get("event_lr", net.lr)
+        row["total"] = float(net.criterion_.total(terms, with_decay=True))
+        row |= {name: float(value) for name, value in terms._asdict().items()}
+        row["learning_rate"] = net.history[-1]["batches"][-1].get("event_lr", net.lr)
         row["seconds"] = float(net.history[-1]["dur"])
         # What was read of the batches is in the row: a long training keeps no more than that.
         net.history[-1]["batches"].clear()
@@ -97,14 +149,11 @@ class _Log(Callback):
                 "(BlockScaler)."
             )
         if self.validate is not None:
-            row["validation_score"] = score = self.validate(net.module_)
-            if score > self.best_score:
-                self.best_score, self.since_best = score, 0
-                self.best_state = {
-                    k: v.detach().clone() for k, v in net.module_.state_dict().items()
-                }
-            else:
-                self.since_best += 1
+            scores = self.validate(net.module_)
+            row["validation_score"] = float(scores.mean())
+            if scores.mean() > self.best_scores.mean():
+                self.best_scores, self.best_epoch = scores, row["epoch"]
+                self.best_state = _copy_state(net.module_)
         if self.bar is not None:
             self.bar.set_description(self.phase)
             shown = {"J": row["total"], "J1": row["reconstruction"], "J2": row["same_area"]}
@@ -118,8 +167,27 @@ class _Log(Callback):
             change = abs(own[-1]["total"] - own[-2]["total"])
             if change < self.tol:
                 raise _Stop
-        if self.validate is not None and self.since_best >= self.patience:
+        if self.validate is not None and row["epoch"] - self.best_epoch >= self.patience:
             raise _Stop
+
+    def restore(self, module: nn.Module) -> int:
+        """Load the best weights; return the epoch that they are of, 0 for the start."""
+        if self.best_state is None:
+            return len(self.rows)
+        if self.start is not None:
+            assert self.validate is not None
+            scores, state = self.start
+            gain = self.best_scores - scores
+            # The best of many epochs looks better than it is: it has to stand out.
+            if gain.mean() <= self.validate.standard_error(gain):
+                module.load_state_dict(state)
+                return 0
+        module.load_state_dict(self.best_state)
+        return self.best_epoch
+
+
+def _copy_state(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in module.state_dict().items()}
 
 
 def train(
@@ -132,19 +200,22 @@ def train(
     batches: type = SampledBatches,
     batch_size: int,
     n_partners: int = 1,
-    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+    optimizer: str = "adam",
     learning_rate: float,
     schedule: str | None = "one-cycle",
+    schedule_epochs: int | None = None,
     decay: float = 0.95,
     tol: float | None = None,
-    validate: Callable[[nn.Module], float] | None = None,
+    validate: Validate | None = None,
+    keep_start: bool = False,
     patience: int = 5,
     rng: np.random.Generator,
     device: str = "cpu",
+    precision: str = "float32",
     callbacks: Sequence[tuple[str, Callback]] = (),
     bar: Any = None,
-) -> list[dict[str, Any]]:
-    """Train a module in place and return one row of history for each epoch.
+) -> tuple[list[dict[str, Any]], int]:
+    """Train a module in place.
 
     Parameters
     ----------
@@ -160,19 +231,26 @@ def train(
         As in `DGAETransformer`.
     batches : type
         `SampledBatches` or `FullBatch`.
-    optimizer : type
-        Class of the torch optimiser.
+    optimizer : {"adam", "sgd"}
+        The torch optimiser.
     schedule : {"one-cycle", "decay"} or None
         Learning rate: one cycle over all steps, or multiplied by ``decay`` after each step.
+    schedule_epochs : int or None
+        Epochs that the cycle is made for, if it is to be cut short; None means ``max_epochs``.
     decay : float
         Factor of the "decay" schedule.
     validate : callable or None
-        Scores the module after each epoch, higher is better; the best weights are kept and
-        training stops after ``patience`` epochs without a better score.
+        Scores held-out rows with the module after each epoch, higher is better; the best
+        weights are kept and training stops after ``patience`` epochs without a better mean.
+    keep_start : bool
+        The start is a candidate, too: it is kept unless the best epoch scores better by more
+        than a standard error.
     rng : numpy Generator
         Drives batches and partners.
     device : str
         Torch device.
+    precision : {"float32", "bfloat16"}
+        Of the products of matrices; weights, codes and the objective are float32.
     callbacks : sequence of (name, skorch callback)
         Passed on to skorch.
     bar : tqdm bar or None
@@ -180,8 +258,10 @@ def train(
 
     Returns
     -------
-    list of dict
-        Phase, epoch, terms, total, learning rate, seconds and validation score.
+    history : list of dict
+        One row an epoch: phase, epoch, terms, total, learning rate, seconds, validation score.
+    best_epoch : int
+        The epoch that the weights are of; 0 for the start.
 
     Raises
     ------
@@ -189,8 +269,16 @@ def train(
         If the objective is no longer finite.
     """
     rows: list[dict[str, Any]] = []
-    log = _Log(phase, rows, validate=validate, patience=patience, tol=tol, bar=bar)
-    steps = max_epochs * -(-len(data) // batch_size)
+    log = _Log(
+        phase,
+        rows,
+        validate=validate,
+        keep_start=keep_start,
+        patience=patience,
+        tol=tol,
+        bar=bar,
+    )
+    steps = (schedule_epochs or max_epochs) * -(-len(data) // batch_size)
     all_callbacks: list[tuple[str, Callback]] = []
     if schedule == "one-cycle" and steps > 1:
         all_callbacks.append(
@@ -217,7 +305,6 @@ def train(
     net = _Net(
         module,
         criterion=objective,
-        optimizer=optimizer,
         lr=learning_rate,
         max_epochs=max_epochs,
         batch_size=batch_size,
@@ -232,6 +319,9 @@ def train(
         verbose=0,
         device=device,
     )
+    net.make_optimizer = make_optimizer(optimizer, objective.gamma, device)
+    net.device_type = torch.device(device).type
+    net.half = precision == "bfloat16"
     net.initialize()
     net.notify("on_train_begin", X=data, y=None)
     try:
@@ -240,9 +330,7 @@ def train(
         pass
     finally:
         net.notify("on_train_end", X=data, y=None)
-    if log.best_state is not None:
-        module.load_state_dict(log.best_state)
-    return rows
+    return rows, log.restore(module)
 
 
 class _OneLayer(nn.Module):
@@ -299,7 +387,7 @@ def pretrain(
         # tanh codes are not centred: what the bias of the decoder can explain is no variance.
         variance = (below - below.mean(dim=0)).square().sum(dim=1).mean()
         objective.variance.copy_(torch.clamp(variance, min=1e-12))
-        history += train(
+        rows, _ = train(
             one,
             objective,
             PairData(data.X, anchors=data.anchors),
@@ -308,4 +396,5 @@ def pretrain(
             device=device,
             **settings,
         )
+        history += rows
     return history

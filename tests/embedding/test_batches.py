@@ -34,7 +34,7 @@ def test_an_epoch_takes_every_anchor_once_and_only_real_pairs(unequal_graph):
     for rows, batch in batches:
         values = rows[:, 0].numpy().astype(int)
         seen += list(values[: batch.n_anchors])
-        for pairs in batch[1:]:
+        for pairs in batch[1:3]:
             for s, t in zip(values[pairs.s], values[pairs.t], strict=True):
                 assert unequal_graph[s, t] == 1
     assert sorted(seen) == list(range(9))

@@ -1,3 +1,4 @@
 from ._error_curve import GeoErrorCurveDisplay as GeoErrorCurveDisplay
+from ._interactive_map import InteractiveMap as InteractiveMap
 from ._pairs import PairsDisplay as PairsDisplay
 from ._prediction_map import PredictionMapDisplay as PredictionMapDisplay

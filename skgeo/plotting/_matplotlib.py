@@ -1,12 +1,8 @@
-"""The one place where plotting meets a missing matplotlib, and colours that suit any style."""
+"""The one place where plotting meets a missing matplotlib, and shades that suit any style."""
 
 from __future__ import annotations
 
 from typing import Any
-
-#: Errors from the smallest class to the largest: hues of middle lightness, which can be told
-#: apart on white and on black, and with the common colour deficiencies.
-ERROR_COLORS = ("#2b83e0", "#17b3b3", "#8fb339", "#f0a818", "#ee6a2c", "#d6336c")
 
 
 def import_pyplot() -> Any:

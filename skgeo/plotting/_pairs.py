@@ -12,7 +12,8 @@ import numpy.typing as npt
 from skgeo.images import check_images, load_image
 from skgeo.metrics._thresholds import format_km
 
-from ._matplotlib import ERROR_COLORS, import_pyplot, mix
+from ._error_classes import ERROR_COLORS
+from ._matplotlib import import_pyplot, mix
 
 #: Kind of pair, what its row is called, why it may be empty, and its colour.
 _ROWS = (

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from skgeo._validation import check_coordinates
 from skgeo.metrics import great_circle_distance
-from skgeo.metrics._thresholds import check_thresholds, format_km
+from skgeo.metrics._thresholds import format_km
 
+from ._error_classes import class_colors, radii_for
 from ._great_circles import great_circle_lines
-from ._matplotlib import ERROR_COLORS, import_pyplot, mix, row_by_row
+from ._matplotlib import import_pyplot, mix, row_by_row
 from ._scenery import draw_imagery, draw_land, draw_locator, draw_scale_bar
 from ._view import View, view_of
 
@@ -22,12 +23,6 @@ FloatArray = npt.NDArray[np.float64]
 #: Maps narrower than this show no land, whose shore is known to about 1 km; a small map in a corner
 #: tells where they are.
 _LOCATOR_KM = 40.0
-
-#: Radii that suit a map no wider than the first number of km.
-_FINE_RADII = (
-    (40.0, (0.05, 0.1, 0.25, 0.5, 1.0)),
-    (400.0, (1.0, 5.0, 10.0, 25.0, 50.0)),
-)
 
 
 class PredictionMapDisplay:
@@ -198,8 +193,7 @@ class PredictionMapDisplay:
         true = check_coordinates(self.y_true, name="y_true")
         pred = check_coordinates(self.y_pred, name="y_pred")
         view = view_of(np.vstack([true, pred])) if extent is None else _check_extent(extent)
-        radii = check_thresholds(_radii_for(view) if thresholds is None else thresholds)
-        radii = dict(sorted(radii.items(), key=lambda item: item[1]))
+        radii = radii_for(view, thresholds)
         self.view_ = tuple(float(bound) for bound in view)
         if ax is None:
             self.figure_, self.ax_ = _new_axes(view, legend)
@@ -211,7 +205,7 @@ class PredictionMapDisplay:
             draw_imagery(self.ax_, view)
         elif coastlines and not zoomed_in:
             draw_land(self.ax_, view)
-        colors = _class_colors(len(radii) + 1)
+        colors = class_colors(len(radii) + 1)
         level = np.searchsorted(list(radii.values()), self.errors_km_, side="left")
         self._draw_ways(true, pred, view, level, colors)
         self._draw_places(true, pred, view, level, colors)
@@ -243,7 +237,7 @@ class PredictionMapDisplay:
         pred: FloatArray,
         view: View,
         level: npt.NDArray[np.intp],
-        colors: list[Any],
+        colors: list[str],
     ) -> None:
         from matplotlib.collections import LineCollection
 
@@ -253,7 +247,7 @@ class PredictionMapDisplay:
         crowd = _crowd(len(true))
         order = np.argsort(-self.errors_km_[pair], kind="stable")
         alpha = (0.9 - 0.6 * crowd) * (1.0 - 0.8 * crowd * np.arange(len(colors)) / len(colors))
-        shade = [(*color, float(a)) for color, a in zip(colors, alpha, strict=True)]
+        shade = [(color, float(a)) for color, a in zip(colors, alpha, strict=True)]
         collection = LineCollection(
             [lines[i] for i in order],
             colors=[shade[level[pair[i]]] for i in order],
@@ -269,7 +263,7 @@ class PredictionMapDisplay:
         pred: FloatArray,
         view: View,
         level: npt.NDArray[np.intp],
-        colors: list[Any],
+        colors: list[str],
     ) -> None:
         crowd = _crowd(len(true))
         order = np.argsort(-self.errors_km_, kind="stable")
@@ -297,7 +291,7 @@ class PredictionMapDisplay:
         )
 
     def _draw_legend(
-        self, radii: dict[str, float], level: npt.NDArray[np.intp], colors: list[Any]
+        self, radii: dict[str, float], level: npt.NDArray[np.intp], colors: list[str]
     ) -> None:
         from matplotlib.lines import Line2D
 
@@ -369,20 +363,6 @@ def _seam(view: View) -> float:
 
 def _seam_wrap(longitude: FloatArray, view: View) -> FloatArray:
     return np.mod(longitude - _seam(view), 360.0) + _seam(view)
-
-
-def _radii_for(view: View) -> Mapping[str, float] | Iterable[float] | None:
-    return next((radii for limit, radii in _FINE_RADII if view.width_km <= limit), None)
-
-
-def _class_colors(n: int) -> list[tuple[float, float, float]]:
-    """Give n colours from the smallest to the largest error."""
-    from matplotlib.colors import LinearSegmentedColormap, to_rgb
-
-    if n == len(ERROR_COLORS):
-        return [to_rgb(color) for color in ERROR_COLORS]
-    scale = LinearSegmentedColormap.from_list("skgeo-error", ERROR_COLORS)
-    return [to_rgb(scale(k / (n - 1))) for k in range(n)]
 
 
 def _check_extent(extent: Any) -> View:

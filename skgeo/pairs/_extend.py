@@ -10,8 +10,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 
-from ._apart import areas_apart
-from ._exact import area_numbers, same_area_mask
+from ._exact import area_numbers, other_area_mask, same_area_mask
 from ._graph import (
     NeighborRows,
     PairGraph,
@@ -89,8 +88,7 @@ def extend_pairs(
     """
     labels = area_numbers(labels)
     frame = make_frame(*photos, new, working_memory=working_memory)
-    apart = areas_apart(labels, coordinates, min_distance_km)
-    masks = same_area_mask(labels), apart.block
+    masks = same_area_mask(labels), other_area_mask(labels, coordinates, min_distance_km)
     search = _Search(masks, (k1, k2), working_memory, n_jobs)
     joining = _Block(Points(new, frame, working_memory=working_memory), len(labels) - len(new))
     rows, begin = [no_rows(len(new))] * 2, 0

@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._apart import Apart, areas_apart
-from ._exact import area_numbers, exact_pairs, same_area_mask
+from ._bounded import exact_neighbors
+from ._exact import area_numbers, exact_pairs, other_areas, same_area_neighbors
 from ._graph import NeighborRows, PairGraph, reorder_rows, row_numbers, stack_rows, take_rows
 from ._points import FloatArray, IndexArray, Points, make_frame
-from ._search import Mask, masked_neighbors
-
-#: Areas are searched together until they have so many photos.
-_TOGETHER = 256
+from ._tiles import Allowed
 
 #: Lists of so many photos are cut at once, lest the copies take more memory than they do.
 _ROWS = 65_536
@@ -60,9 +57,9 @@ def regroup(
         That of `exact_pairs`, to the bit.
     """
     labels = area_numbers(labels)
-    apart = areas_apart(labels, coordinates, min_distance_km)
+    allowed = other_areas(labels, coordinates, min_distance_km)
     parts = [
-        _cut(near, np.arange(start, min(start + _ROWS, len(labels))), apart, k1, k2)
+        _cut(near, np.arange(start, min(start + _ROWS, len(labels))), labels, allowed, k1, k2)
         for start in range(0, len(labels), _ROWS)
     ]
     p, q = (stack_rows([part[i] for part in parts]) for i in range(2))
@@ -75,9 +72,10 @@ def regroup(
         return PairGraph(p, q)
     points = Points(X, make_frame(X))
     if len(p_open):
-        p = _replace(p, p_open, _within_areas(points, labels, p_open, k1, n_jobs))
+        found = same_area_neighbors(points, labels, k1, rows=p_open, n_jobs=n_jobs)
+        p = _replace(p, p_open, found)
     if len(q_open):
-        (found,) = masked_neighbors(points, points, [(k2, apart.block)], rows=q_open, n_jobs=n_jobs)
+        found = exact_neighbors(points, points, k2, allowed, rows=q_open, n_jobs=n_jobs)
         q = _replace(q, q_open, found)
     return PairGraph(p, q)
 
@@ -85,15 +83,16 @@ def regroup(
 def _cut(
     near: NeighborRows,
     ids: IndexArray,
-    apart: Apart,
+    labels: npt.NDArray[Any],
+    allowed: Allowed,
     k1: int,
     k2: int,
 ) -> tuple[NeighborRows, NeighborRows]:
     """Rows of P and Q as far as the lists of the photos ``ids`` go."""
     lists = take_rows(near, ids)
     row = row_numbers(lists)
-    same = apart.labels[ids[row]] == apart.labels[lists.indices]
-    other = apart.pairs(ids[row], lists.indices)
+    same = labels[ids[row]] == labels[lists.indices]
+    other = allowed.pairs(ids[row], lists.indices)
     return _filter(lists, row, same).head(k1), _filter(lists, row, other).head(k2)
 
 
@@ -101,37 +100,6 @@ def _filter(lists: NeighborRows, row: IndexArray, keep: npt.NDArray[np.bool_]) -
     counts = np.bincount(row[keep], minlength=len(lists.indptr) - 1)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return NeighborRows(indptr, lists.indices[keep], lists.distances[keep])
-
-
-def _within_areas(
-    points: Points, labels: npt.NDArray[Any], rows: IndexArray, k: int, n_jobs: int | None
-) -> NeighborRows:
-    """Find the k nearest photos inside the areas of some photos, comparing within areas only."""
-    order = np.argsort(labels, kind="stable")
-    wanted = np.zeros(len(labels), dtype=bool)
-    wanted[rows] = True
-    mask: Mask = same_area_mask(labels)
-    ends = np.append(np.flatnonzero(np.diff(labels[order])) + 1, len(order))
-    parts, members, begin = [], [], 0
-    for i, end in enumerate(ends):
-        last = i == len(ends) - 1
-        if not last and ends[i + 1] - begin <= _TOGETHER:
-            continue
-        group = np.sort(order[begin:end])
-        chosen = group[wanted[group]]
-        if len(chosen):
-            (found,) = masked_neighbors(
-                points,
-                points,
-                [(k, mask)],
-                rows=chosen,
-                columns=group,
-                n_jobs=n_jobs if len(group) > 1024 else 1,
-            )
-            parts.append(found)
-            members.append(np.searchsorted(rows, chosen))
-        begin = end
-    return reorder_rows(stack_rows(parts), np.concatenate(members))
 
 
 def _replace(graph: NeighborRows, ids: IndexArray, by: NeighborRows) -> NeighborRows:

@@ -14,7 +14,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from skgeo.cluster import POIMeanShift
-from skgeo.pairs import InconsistencyPairs, _memory, _regroup, exact_pairs
+from skgeo.pairs import InconsistencyPairs, _bounded, _exact, _memory, _regroup, exact_pairs
 
 
 @pytest.fixture
@@ -272,7 +272,8 @@ def _features(rng):
 @pytest.mark.parametrize("length", [1, 7, 40, 149, 500])
 def test_lists_cut_by_areas_are_the_exact_graph(rng, length, monkeypatch):
     monkeypatch.setattr(_regroup, "_ROWS", 40)
-    monkeypatch.setattr(_regroup, "_TOGETHER", 20)
+    monkeypatch.setattr(_exact, "_PACK", 20)
+    monkeypatch.setattr(_bounded, "SMALL", 0.0)
     for name, X in _features(rng):
         near = _regroup.nearest_of_all(X, length)
         coordinates = rng.uniform([-90, -180], [90, 180], (len(X), 2))

@@ -33,7 +33,7 @@ class BootstrapInterval(NamedTuple):
 
 
 @validate_params(
-    {"metric": [callable], "y_true": ["array-like"], **RESAMPLING},
+    {"metric": [callable], "y_true": ["array-like"]} | RESAMPLING,
     prefer_skip_nested_validation=True,
 )
 def bootstrap_interval(

@@ -37,8 +37,8 @@ _OTHER = {"median_km", "mean_km", "geo_score"}
         "baseline": [str, None],
         "inclusive": ["boolean"],
         "earth_radius_km": [Interval(Real, 0, None, closed="neither")],
-        **RESAMPLING,
-    },
+    }
+    | RESAMPLING,
     prefer_skip_nested_validation=True,
 )
 def compare_geolocation(

@@ -39,9 +39,9 @@ _MAPPING = [Mapping, "array-like", None]
         "recall_at": ["array-like"],
         "recall_km": [Interval(Real, 0, None, closed="left")],
         "y_gallery": ["array-like", None],
-        **RESAMPLING,
-        "confidence_level": [*RESAMPLING["confidence_level"], None],
-    },
+    }
+    | RESAMPLING
+    | {"confidence_level": [*RESAMPLING["confidence_level"], None]},
     prefer_skip_nested_validation=True,
 )
 def geolocation_report(

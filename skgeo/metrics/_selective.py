@@ -24,7 +24,7 @@ _THRESHOLD = [Interval(Real, 0, None, closed="left")]
 _SHARE = [Interval(Real, 0, 1, closed="right")]
 
 
-@validate_params({**_BASE, "threshold_km": [*_THRESHOLD, None]}, prefer_skip_nested_validation=True)
+@validate_params(_BASE | {"threshold_km": [*_THRESHOLD, None]}, prefer_skip_nested_validation=True)
 def risk_coverage_curve(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -95,7 +95,7 @@ def risk_coverage_curve(
     return cumulative / cumulative[-1], total_loss / cumulative, unsure
 
 
-@validate_params({**_BASE, "threshold_km": [*_THRESHOLD, None]}, prefer_skip_nested_validation=True)
+@validate_params(_BASE | {"threshold_km": [*_THRESHOLD, None]}, prefer_skip_nested_validation=True)
 def area_under_risk_coverage(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -154,7 +154,7 @@ def area_under_risk_coverage(
 
 
 @validate_params(
-    {**_BASE, "coverage": _SHARE, "threshold_km": _THRESHOLD}, prefer_skip_nested_validation=True
+    _BASE | {"coverage": _SHARE, "threshold_km": _THRESHOLD}, prefer_skip_nested_validation=True
 )
 def accuracy_at_coverage_score(
     y_true: npt.ArrayLike,
@@ -212,7 +212,7 @@ def accuracy_at_coverage_score(
 
 
 @validate_params(
-    {**_BASE, "accuracy": _SHARE, "threshold_km": _THRESHOLD}, prefer_skip_nested_validation=True
+    _BASE | {"accuracy": _SHARE, "threshold_km": _THRESHOLD}, prefer_skip_nested_validation=True
 )
 def coverage_at_accuracy_score(
     y_true: npt.ArrayLike,

@@ -57,9 +57,9 @@ def near_duplicate_groups(
           it is the angle that matters.
         - "auto": "features" for numbers in two dimensions, "hash" for anything else.
     max_distance : float, default=None
-        None: 8 of 64 bits for "hash", at most 15 (in a hundred thousand photographs a few pairs
-        that have nothing in common are that near). For "features" it has no default, since their
-        scale is yours; 0 finds rows that are equal.
+        None: 8 of 64 bits for "hash"; at most 15. Of the five billion pairs of a hundred
+        thousand photographs chance alone brings two or three within 8 bits. For "features" it
+        has no default, since their scale is yours; 0 finds rows that are equal.
     n_jobs : int, default=None
         Number of processes that hash images.
     verbose : int, default=0
@@ -173,10 +173,10 @@ class NearDuplicateSplit(BaseCrossValidator):
     @validate_params(
         {
             "n_splits": [Interval(Integral, 2, None, closed="left")],
-            **_PARAMETERS,
             "shuffle": ["boolean"],
             "random_state": ["random_state"],
-        },
+        }
+        | _PARAMETERS,
         prefer_skip_nested_validation=True,
     )
     def __init__(

@@ -33,8 +33,8 @@ def perceptual_hash(images: Any, *, n_jobs: int | None = None, verbose: int = 0)
 
     The photograph is made grey and squashed to 32 x 32 pixels; the bits are the signs of the 64
     lowest frequencies of its cosine transform, the mean brightness left out. Another size or
-    quality of JPEG changes about 1 bit, another brightness or contrast about 3, a rim of 3 percent
-    cut off about 7, a bar with a caption about 8; two photographs that have nothing in common
+    quality of JPEG changes 0 to 2 bits, another brightness or contrast about 2, a rim of 3 percent
+    cut off about 6, a bar with a caption about 8; two photographs that have nothing in common
     differ in about 32. A photograph that is mirrored or turned has another hash.
 
     Parameters

@@ -22,8 +22,9 @@ def evaluate(options: argparse.Namespace) -> int:
     from skgeo.datasets import load_geotagged_photos
     from skgeo.metrics import geolocation_report
 
-    if options.plot is not None and os.path.exists(options.plot):
-        raise CommandError(f"{options.plot!r} exists; expected the name of a new picture.")
+    for target in (options.plot, options.map):
+        if target is not None and os.path.exists(target):
+            raise CommandError(f"{target!r} exists; expected the name of a new file.")
     model = open_model(options.model, options.trust)
     verbose = int(not options.quiet)
     photos = load_geotagged_photos(options.photos, positions=options.positions, verbose=verbose)
@@ -54,6 +55,13 @@ def evaluate(options: argparse.Namespace) -> int:
     _print(report, options)
     if options.plot is not None:
         _draw(y_true, y_pred, sorted(thresholds), options.plot)
+    if options.map is not None:
+        from skgeo.plotting import InteractiveMap
+
+        page = InteractiveMap.from_predictions(
+            y_true, y_pred, images=photos.images[kept], thresholds=sorted(thresholds)
+        )
+        say(f"Map: {page.save(options.map)}")
     list_problems(problems, "photos could not be used", everything=options.verbose)
     same = int((np.concatenate(nearest) == 0.0).sum())
     if same:

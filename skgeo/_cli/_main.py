@@ -121,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--csv", action="store_true", help="write a table")
     evaluate.add_argument("--plot", metavar="FILE", help="draw the map and the error curve")
 
+    evaluate.add_argument("--map", metavar="FILE", help="write an interactive map, one HTML file")
+
     info = commands.add_parser("info", parents=[common], help="say what a model is made of")
     info.add_argument("model", metavar="MODEL")
     info.add_argument("--json", action="store_true", help="write JSON")

@@ -145,7 +145,10 @@ def test_copies_get_positions_and_originals_stay(photos, model, tmp_path, capsys
 
 def test_evaluate(photos, model, tmp_path, capsys):
     picture = tmp_path / "picture.png"
-    assert main(["evaluate", str(model), str(photos), "-q", "--plot", str(picture)]) == 0
+    page = tmp_path / "map.html"
+    call = ["evaluate", str(model), str(photos), "-q", "--plot", str(picture), "--map", str(page)]
+    assert main(call) == 0
+    assert "oslo2.jpg" in page.read_text(encoding="utf-8")
     captured = capsys.readouterr()
     assert "100.0" in captured.out
     assert "24 of 24 photos look exactly like one" in captured.err

@@ -196,7 +196,7 @@ import sys, time
 import numpy as np
 from skgeo.pairs import InconsistencyPairs, _memory
 
-folder, k = sys.argv[1], int(sys.argv[2])
+folder, k, n_areas = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 search = _memory.nearest_of_all
 
 def count(*args, **options):
@@ -207,23 +207,26 @@ def count(*args, **options):
 
 _memory.nearest_of_all = count
 X = np.random.default_rng(0).normal(size=(60, 3))
-pairs = InconsistencyPairs(k, k, memory=folder).fit(X, np.arange(60) % 5)
+pairs = InconsistencyPairs(k, k, memory=folder).fit(X, np.arange(60) % n_areas)
 np.save(folder + f"/{k}.npy", pairs.easy_confusing_.indices)
 """
 
 
-def test_processes_that_want_the_same_graph_wait_for_it(tmp_path):
+@pytest.mark.parametrize("areas", [(5, 5), (5, 6)], ids=["same graph", "same lists"])
+def test_processes_that_want_the_same_wait_for_it(tmp_path, areas):
     pytest.importorskip("fcntl", reason="no file locks on this system")
+    wanted = list(zip((2, 4), areas, strict=True))
     processes = [
-        subprocess.Popen([sys.executable, "-c", _PROCESS, str(tmp_path), str(k)]) for k in (2, 4)
+        subprocess.Popen([sys.executable, "-c", _PROCESS, str(tmp_path), *map(str, what)])
+        for what in wanted
     ]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert (tmp_path / "computed").read_text() == "once\n"
-    assert _graphs_on_disk(tmp_path) == 1
+    assert _graphs_on_disk(tmp_path) == len(set(areas))
     X = np.random.default_rng(0).normal(size=(60, 3))
-    for k in (2, 4):
-        expected = InconsistencyPairs(k, k).fit(X, np.arange(60) % 5).easy_confusing_.indices
-        np.testing.assert_array_equal(np.load(tmp_path / f"{k}.npy"), expected)
+    for k, n_areas in wanted:
+        expected = InconsistencyPairs(k, k).fit(X, np.arange(60) % n_areas).easy_confusing_
+        np.testing.assert_array_equal(np.load(tmp_path / f"{k}.npy"), expected.indices)
 
 
 # --- what does not depend on the areas ---------------------------------------------------------

@@ -6,9 +6,11 @@ and of all cores together. scikit-learn climbs from some of the photographs only
 the second time around: "~" marks what a straight line through both says of all of them.
 
     python benchmarks/pois.py [--gps FOLDER] [--jobs 2] [--seeds 300] [--ten-million]
+                              [--sets new-york 100000 664720] [--tables degrees sphere]
 
 The 100,000 coordinates are real where ../shared/data/gps (or FOLDER) has them, else drawn, like
-the 664,720 of the paper and the 27,369 of its New York.
+the 664,720 of the paper and the 27,369 of its New York. All of it takes half an hour: --sets and
+--tables choose parts.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from skgeo.datasets import make_photo_coordinates
 REAL = "geoclip_coordinates_100K.csv"
 DEGREES = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
 KM = (0.01, 0.05, 0.5, 5.0, 50.0, 500.0)
+SETS = ("new-york", "100000", "664720")
+TABLES = ("degrees", "sphere")
 
 
 def coordinates(which: str, gps: Path) -> np.ndarray:
@@ -93,10 +97,17 @@ HEAD = (
     f" {'POIs':>9} {'scikit-learn CPU s':>20} {'ratio':>9}"
 )
 
+OPTIONS = {"degrees": {"assign": "nearest"}, "sphere": {"metric": "haversine"}}
+HEADINGS = {
+    "degrees": f"\nIn degrees, n_jobs={{jobs}}, assign='nearest' as scikit-learn\n\n{HEAD}",
+    "sphere": f"\nOn the sphere, n_jobs={{jobs}}, assign='mode'\n\n{HEAD[:67]}",
+}
 
-def print_row(common: dict, options: dict, unit: str, n_seeds: int) -> None:
+
+def print_row(common: dict, options: dict, n_seeds: int) -> None:
     """One line of a table; scikit-learn's part of it where there are seeds to measure."""
     row = in_process(who="skgeo", options=options, **common)
+    unit = "km" if options.get("metric") == "haversine" else "deg"
     line = (
         f"{row['n']:10,} {options['bandwidth']:7g} {unit:>3} {row['cpu']:8.2f} {row['wall']:8.2f}"
         f" {row['peak']:8.0f} {row['before']:7.0f} {row['pois']:9,}"
@@ -113,6 +124,8 @@ def main() -> None:
     parser.add_argument("--gps", default="../shared/data/gps")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=300, help="0: without scikit-learn")
+    parser.add_argument("--sets", nargs="*", default=SETS, choices=SETS)
+    parser.add_argument("--tables", nargs="*", default=TABLES, choices=TABLES)
     parser.add_argument("--ten-million", action="store_true")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -120,38 +133,26 @@ def main() -> None:
         print(json.dumps(work(json.loads(arguments.task))))
         return
     real = (Path(arguments.gps) / REAL).exists()
-    sets = {"new-york": "drawn", "real" if real else "100000": "real" if real else "drawn",
-            "664720": "drawn"}  # fmt: skip
+    sets = ["real" if real and which == "100000" else which for which in arguments.sets]
     options = {"n_jobs": arguments.jobs}
     in_process(who="skgeo", options={"bandwidth": 0.005}, set="5000", gps=arguments.gps)
     in_process(who="skgeo", options={"metric": "haversine"}, set="5000", gps=arguments.gps)
-    print(f"In degrees, n_jobs={arguments.jobs}, assign='nearest' as scikit-learn\n\n{HEAD}")
-    for which, kind in sets.items():
-        print(f"{kind}:")
-        for bandwidth in DEGREES:
-            print_row(
-                {"set": which, "gps": arguments.gps},
-                {**options, "bandwidth": bandwidth, "assign": "nearest"},
-                "deg",
-                arguments.seeds,
-            )
-    print(f"\nOn the sphere, n_jobs={arguments.jobs}, assign='mode'\n\n{HEAD[:75]}")
-    for which, kind in sets.items():
-        print(f"{kind}:")
-        for km in KM:
-            print_row(
-                {"set": which, "gps": arguments.gps},
-                {**options, "bandwidth": km, "metric": "haversine"},
-                "km",
-                0,
-            )
+    for table in arguments.tables:
+        print(HEADINGS[table].format(jobs=arguments.jobs))
+        for which in sets:
+            print("real:" if which == "real" else "drawn:")
+            for bandwidth in DEGREES if table == "degrees" else KM:
+                print_row(
+                    {"set": which, "gps": arguments.gps},
+                    {**options, **OPTIONS[table], "bandwidth": bandwidth},
+                    arguments.seeds if table == "degrees" else 0,
+                )
     if arguments.ten_million:
-        print(f"\nTen million, drawn\n\n{HEAD[:75]}")
-        for metric, unit, bandwidth in (("euclidean", "deg", 0.005), ("haversine", "km", 0.5)):
+        print(f"\nTen million, drawn\n\n{HEAD[:67]}")
+        for metric, bandwidth in (("euclidean", 0.005), ("haversine", 0.5)):
             print_row(
                 {"set": "10000000", "gps": arguments.gps},
                 {**options, "bandwidth": bandwidth, "metric": metric},
-                unit,
                 0,
             )
 

@@ -32,11 +32,12 @@ _MAX_NEIGHBORS_HELD = 4_000_000
 class Climb(NamedTuple):
     """Where the trajectories ended.
 
-    ``terminals`` (t, d) are the different end points, ``counts`` (t,) the number of points under
-    the kernel that had each as its mean, ``terminal_of_seed`` (n,) the end of each seed's own
-    trajectory, ``first_seed`` (t,) the first seed that ended there, ``n_iter`` the steps that
-    the longest trajectory took. ``spread_around``, on the sphere, tells of each of given places
-    the mean square of the distances to the points within the radius, as a part of the radius.
+    ``terminals`` (t, d) are the different end points, sorted by coordinates, ``counts`` (t,) the
+    number of points under the kernel that had each as its mean, ``terminal_of_seed`` (n,) the end
+    of each seed's own trajectory, ``first_seed`` (t,) the first seed that ended there, ``n_iter``
+    the steps that the longest trajectory took. ``spread_around``, on the sphere, tells of each of
+    given places the mean square of the distances to the points within the radius, as a part of the
+    radius.
     """
 
     terminals: FloatArray
@@ -134,8 +135,11 @@ def strongest_first(climbed: Climb) -> IntArray:
     comes first, then the one with its points closer around it, then that of the first seed.
     """
     if climbed.spread_around is None:
-        keys = [climbed.terminals[:, j] for j in reversed(range(climbed.terminals.shape[1]))]
-        return np.lexsort([*keys, climbed.counts])[::-1]
+        # The terminals are sorted by coordinates, which a stable sort keeps among equal counts;
+        # for short numbers it is a radix sort.
+        few = climbed.counts.max(initial=0) < 2**16
+        counts = climbed.counts.astype(np.uint16) if few else climbed.counts
+        return np.argsort(counts, kind="stable")[::-1]
     n = len(climbed.terminals)
     seeds = np.bincount(climbed.terminal_of_seed, minlength=n)
     order = np.lexsort([seeds, climbed.counts])
@@ -205,13 +209,26 @@ def nearest_strongest(centers: FloatArray, points: FloatArray) -> IntArray:
 def distinct_rows(points: FloatArray) -> tuple[FloatArray, IntArray]:
     """Find the different rows, sorted, and for each row which of them it is."""
     points = points + 0.0  # -0.0 becomes 0.0: equal numbers must have equal order
-    order = np.lexsort(points.T[::-1])
+    order = _sorted_rows(points)
     ordered = points[order]
     first = np.ones(len(points), dtype=bool)
     first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     inverse = np.empty(len(points), dtype=np.intp)
     inverse[order] = np.cumsum(first) - 1
     return ordered[first], inverse
+
+
+def _sorted_rows(points: FloatArray) -> IntArray:
+    """Order of the rows by the first column, then the second and so on; of equal ones, any."""
+    order = np.argsort(points[:, 0])
+    column = points[order, 0]
+    same = column[1:] == column[:-1]
+    if points.shape[1] > 1 and same.any():
+        # Sorting by many columns is slow: only rows that the first one leaves tied are.
+        tied = np.append(same, False) | np.append(False, same)
+        rows, run = order[tied], np.cumsum(np.append(True, ~same))[tied]
+        order[tied] = rows[np.lexsort([*points[rows, 1:].T[::-1], run])]
+    return order
 
 
 def _is_brute_force(points: FloatArray) -> bool:

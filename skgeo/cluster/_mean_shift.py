@@ -126,9 +126,9 @@ def mean_shift(
     if assign == "mode":
         labels = center_of_terminal[climbed.terminal_of_seed]
     elif compiled:
-        from ._suppress import nearest_near
-
-        labels = nearest_near(centers, points, radius, n_jobs=n_jobs)
+        labels = _nearest_or_own(
+            centers, points, center_of_terminal[climbed.terminal_of_seed], radius, n_jobs
+        )
     else:
         labels = nearest_center(centers, points, n_jobs=n_jobs)
     return MeanShiftResult(
@@ -157,6 +157,24 @@ def _centers(climbed: Climb, radius: float, *, compiled: bool) -> tuple[FloatArr
     centers = candidates[alive][suppress(candidates[alive], radius, on_sphere=on_sphere)]
     center_of_terminal[order] = nearest_strongest(centers, candidates)
     return centers, center_of_terminal
+
+
+def _nearest_or_own(
+    centers: FloatArray, points: FloatArray, own: IntArray, radius: float, n_jobs: int | None
+) -> IntArray:
+    """Index of the nearest centre, given the one that a point's trajectory leads to.
+
+    Centres are more than the radius apart: what is within half of it has no nearer one.
+    """
+    from ._suppress import nearest_near
+
+    square = np.zeros(len(points))
+    for axis in range(points.shape[1]):
+        square += (points[:, axis] - centers[own, axis]) ** 2
+    left = np.flatnonzero(square > 0.25 * radius**2 * (1.0 - 1e-6))
+    if len(left):
+        own[left] = nearest_near(centers, points[left], radius, n_jobs=n_jobs)
+    return own
 
 
 def nearest_place(

@@ -172,7 +172,7 @@ def disc(plane: Plane, x: float, y: float, error: float) -> tuple[bool, int, int
             near_y = max(low, -(low + width), 0.0)
             if near_x * near_x + near_y * near_y > maybe:
                 continue
-            tile = find_tile(tiles.slots, r, c)
+            tile = find_tile(tiles, r, c)
             if tile < 0:
                 continue
             side = tiles.side[tile]

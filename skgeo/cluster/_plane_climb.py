@@ -13,6 +13,7 @@ from ._nodes import (
     COUNT,
     EXACT,
     HASH,
+    NEXT,
     PREVIOUS,
     STOP,
     follow,
@@ -60,13 +61,11 @@ def climb_plane(
     end_of_sorted = np.concatenate(
         [part[1] + offset for part, offset in zip(parts, offsets, strict=True)]
     )
-    sets, places = (np.concatenate([part[k] for part in parts]) for k in (2, 3))
+    counts, places = (np.concatenate([part[k] for part in parts]) for k in (2, 3))
     del parts
-    # One end for each set of points, whichever chunk it was found in.
-    _, kept, merged = np.unique(sets[:, 0], return_index=True, return_inverse=True)
     end_of_distinct = np.empty(len(order), dtype=np.intp)
-    end_of_distinct[order] = merged[end_of_sorted]
-    return join_climb(places[kept], sets[kept, 1], end_of_distinct[which], n_iter)
+    end_of_distinct[order] = end_of_sorted
+    return join_climb(places, counts, end_of_distinct[which], n_iter)
 
 
 @compiled
@@ -76,8 +75,8 @@ def _climb_chunk(
     """Climb from the seeds begin to stop of the sorted order.
 
     Returns the steps of the longest trajectory (-1: a shift that cannot be told from the
-    tolerance), for each seed its end, and for each end its set of points (hash and number) and
-    where it is, with scikit-learn's bits.
+    tolerance), for each seed its end, and for each end the number of points and where it is, with
+    scikit-learn's bits.
     """
     n = stop - begin
     places, nodes, slots = seed_nodes(n, 2)
@@ -91,21 +90,21 @@ def _climb_chunk(
             places, nodes, slots = make_room(places, nodes, slots, n, used)
             used = _step(plane, tree, places, nodes, used, slots, node, tolerance)
             if used < 0:
-                return -1, end_of_seed, nodes[:0, :2].copy(), places[:0].copy()
+                return -1, end_of_seed, end_of_seed[:0].copy(), places[:0].copy()
             node, taken, state = follow(nodes, node, taken, max_iter)
         if state == 1:
             settle(nodes, seed, node, taken)
         end_of_seed[seed] = node
         longest = max(longest, taken - 1)
     ends = rank_ends(end_of_seed, used)
-    sets, where = np.empty((len(ends), 2), dtype=np.int64), np.empty((len(ends), 2))
+    counts, where = np.empty(len(ends), dtype=np.int64), np.empty((len(ends), 2))
     for i in range(len(ends)):
         end = ends[i]
-        sets[i, 0], sets[i, 1] = nodes[end, HASH], nodes[end, COUNT]
+        counts[i] = nodes[end, COUNT]
         if nodes[end, EXACT] == 0:
             _make_exact(plane, tree, places, nodes, end)
         where[i, 0], where[i, 1] = places[end, 0], places[end, 1]
-    return longest, end_of_seed, sets, where
+    return longest, end_of_seed, counts, where
 
 
 @inner
@@ -140,6 +139,10 @@ def _step(
         )
     if count == 0:
         return -1
+    if count == 1 and nodes[node, COUNT] == 0:  # a seed alone is its own mean
+        nodes[node, COUNT], nodes[node, HASH], nodes[node, NEXT] = 1, hashes, node
+        nodes[node, STOP] = 1
+        return used
     mean = mean_node(nodes, slots, used, node, count, hashes)
     if mean == used:
         used += 1
@@ -148,14 +151,12 @@ def _step(
             y = mean_of(plane, count, sum_y, plane.low_y, places[node, 1])
         else:
             nodes[mean, EXACT] = 1
-        if count == 1 and nodes[node, COUNT] == 0:  # a seed alone is its own mean
-            x, y = places[node, 0], places[node, 1]
-            nodes[mean, EXACT] = 1
         places[mean, 0], places[mean, 1] = x, y
     if mean == node:
         nodes[node, STOP] = 1
         return used
-    shift = math.hypot(places[mean, 0] - places[node, 0], places[mean, 1] - places[node, 1])
+    dx, dy = places[mean, 0] - places[node, 0], places[mean, 1] - places[node, 1]
+    shift = math.sqrt(dx * dx + dy * dy)
     doubt = _error(plane, places, nodes, node) + _error(plane, places, nodes, mean)
     if abs(shift - tolerance) <= doubt + 4.0 * EPS * shift:
         for either in (node, mean):

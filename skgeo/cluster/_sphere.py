@@ -190,7 +190,7 @@ def disc(sphere: Sphere, x: float, y: float, z: float) -> tuple[int, int, int, i
         bottom = band * sphere.height - 0.5 * math.pi
         for k in range(n_columns):
             column = (first_column + k) % around
-            tile = find_tile(tiles.slots, band, column)
+            tile = find_tile(tiles, band, column)
             if tile < 0:
                 continue
             side = tiles.side[tile]
@@ -265,7 +265,7 @@ def spreads(sphere: Sphere, places: FloatArray) -> FloatArray:
         for band in range(middle - 1, middle + 2):
             first_column, n_columns, around = _columns(sphere, frame, band)
             for k in range(n_columns):
-                tile = find_tile(tiles.slots, band, (first_column + k) % around)
+                tile = find_tile(tiles, band, (first_column + k) % around)
                 if tile < 0:
                     continue
                 base = tiles.first_cell[tile]

@@ -50,6 +50,7 @@ def _suppress(
     while size < 2 * n:
         size *= 2
     head = np.full(size, -1, dtype=np.int64)  # of a list of the centres kept in a cell
+    there = np.zeros(size // 16, dtype=np.int64)  # by hash, whether a centre is kept
     after = np.full(n, -1, dtype=np.int64)
     keep = np.zeros(n, dtype=np.bool_)
     rank = np.full(n, -1, dtype=np.int64)
@@ -60,12 +61,18 @@ def _suppress(
     n_kept = 0
     for step in range(2):
         for i in range(n):
+            if step == 1 and keep[i]:
+                nearest[i] = rank[i]
+                continue
             best, best_square = -1, np.inf
             for neighbor in range(9 * depth):
                 a = cells[i, 0] + neighbor % 3 - 1
                 b = cells[i, 1] + (neighbor // 3) % 3 - 1
                 c = cells[i, 2] + (neighbor // 9 - 1 if depth == 3 else 0)
-                k = head[_slot(a, b, c, size)]
+                key = _scatter(a, b, c)
+                if there[(key >> 6) & (len(there) - 1)] >> (key & 63) & 1 == 0:
+                    continue
+                k = head[key & (size - 1)]
                 while k >= 0:
                     if cells[k, 0] == a and cells[k, 1] == b and cells[k, 2] == c:
                         d2 = 0.0
@@ -84,17 +91,19 @@ def _suppress(
                 keep[i] = True
                 rank[i] = n_kept
                 n_kept += 1
-                slot = _slot(cells[i, 0], cells[i, 1], cells[i, 2], size)
+                key = _scatter(cells[i, 0], cells[i, 1], cells[i, 2])
+                there[(key >> 6) & (len(there) - 1)] |= 1 << (key & 63)
+                slot = key & (size - 1)
                 after[i] = head[slot]
                 head[slot] = i
     return keep, nearest, True
 
 
 @inner
-def _slot(a: int, b: int, c: int, size: int) -> int:
+def _scatter(a: int, b: int, c: int) -> int:
     key = (a * -7046029254386353131) ^ (b * -4417276706812531889) ^ (c * 1609587929392839161)
     key = (key ^ (key >> 29)) * -7046029254386353131
-    return (key ^ (key >> 32)) & (size - 1)
+    return key ^ (key >> 32)
 
 
 def nearest_near(
@@ -135,7 +144,7 @@ def _lists(cells: LongArray) -> tuple[LongArray, LongArray]:
     head = np.full(size, -1, dtype=np.int64)
     after = np.empty(len(cells), dtype=np.int64)
     for i in range(len(cells)):
-        slot = _slot(cells[i, 0], cells[i, 1], cells[i, 2], size)
+        slot = _scatter(cells[i, 0], cells[i, 1], cells[i, 2]) & (size - 1)
         after[i] = head[slot]
         head[slot] = i
     return head, after
@@ -169,7 +178,7 @@ def _nearest(
                         if not (rim or (depth > 0 and abs(c) == ring)):
                             continue
                         x, y, z = at[0] + a, at[1] + b, at[2] + c
-                        k = head[_slot(x, y, z, len(head))]
+                        k = head[_scatter(x, y, z) & (len(head) - 1)]
                         while k >= 0:
                             if cells[k, 0] == x and cells[k, 1] == y and cells[k, 2] == z:
                                 d2 = 0.0

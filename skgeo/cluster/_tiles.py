@@ -31,10 +31,12 @@ class Tiles(NamedTuple):
 
     Tile t has ``side[t] ** 2`` cells, row after row, which begin at ``first_cell[t]``; the points
     of cell c are ``cell_start[c]`` to ``cell_start[c + 1]``. ``slots`` is a hash table of
-    (row, column, tile), open addressing, -1 for no tile.
+    (row, column, tile), open addressing, -1 for no tile. ``there`` has a bit for each tile, by
+    hash: most places that are looked up have no tile, and the bits stay near the processor.
     """
 
     slots: LongArray
+    there: LongArray
     side: LongArray
     first_cell: LongArray
     cell_start: LongArray
@@ -76,16 +78,20 @@ def sort_into_tiles(
     cell = first_cell[tile] + across * side[tile] + along
     del across, along, tile
     cell_start = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=first_cell[-1]))])
-    slots = _hash_table(rows[order[first]], columns[order[first]])
+    slots, there = _hash_table(rows[order[first]], columns[order[first]])
     order = order[np.argsort(cell, kind="stable")]
-    return order, Tiles(slots, side, first_cell[:-1], cell_start)
+    return order, Tiles(slots, there, side, first_cell[:-1], cell_start)
 
 
 @inner
-def find_tile(slots: LongArray, row: int, column: int) -> int:
+def find_tile(tiles: Tiles, row: int, column: int) -> int:
     """Tile in this row and column, or -1."""
+    slots, there = tiles.slots, tiles.there
+    key = _scatter(row, column)
+    if there[(key >> 6) & (len(there) - 1)] >> (key & 63) & 1 == 0:
+        return -1
     mask = slots.shape[0] - 1
-    slot = _scatter(row, column) & mask
+    slot = key & mask
     while slots[slot, 2] >= 0:
         if slots[slot, 0] == row and slots[slot, 1] == column:
             return slots[slot, 2]
@@ -101,19 +107,22 @@ def _scatter(row: int, column: int) -> int:
 
 
 @compiled
-def _hash_table(rows: LongArray, columns: LongArray) -> LongArray:
-    size = 4
+def _hash_table(rows: LongArray, columns: LongArray) -> tuple[LongArray, LongArray]:
+    size = 16
     while size < 2 * len(rows):
         size *= 2
     slots = np.full((size, 3), -1, dtype=np.int64)
+    there = np.zeros(size // 16, dtype=np.int64)  # 8 to 16 bits a tile
     for tile in range(len(rows)):
-        slot = _scatter(rows[tile], columns[tile]) & (size - 1)
+        key = _scatter(rows[tile], columns[tile])
+        there[(key >> 6) & (len(there) - 1)] |= 1 << (key & 63)
+        slot = key & (size - 1)
         while slots[slot, 2] >= 0:
             slot = (slot + 1) & (size - 1)
         slots[slot, 0] = rows[tile]
         slots[slot, 1] = columns[tile]
         slots[slot, 2] = tile
-    return slots
+    return slots, there
 
 
 def _interleave(rows: LongArray, columns: LongArray) -> LongArray:

@@ -13,8 +13,8 @@ _find = _tiles.find_tile
 
 
 @numba.njit
-def find(slots, row, column):
-    return _find(slots, row, column)
+def find(tiles, row, column):
+    return _find(tiles, row, column)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5000])
@@ -28,7 +28,7 @@ def test_every_point_is_in_its_cell(rng, n):
     assert tiles.cell_start[-1] == n
     seen = 0
     for row, column in {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)}:
-        tile = find(tiles.slots, row, column)
+        tile = find(tiles, row, column)
         side, first = tiles.side[tile], tiles.first_cell[tile]
         assert 1 <= side <= MAX_SIDE
         for a in range(side):
@@ -50,7 +50,7 @@ def test_no_tile_is_found_where_there_is_none(rng):
     there = set(zip(rows.tolist(), columns.tolist(), strict=True))
     for row in range(-2, 53):
         for column in range(-2, 53):
-            assert (find(tiles.slots, row, column) >= 0) == ((row, column) in there)
+            assert (find(tiles, row, column) >= 0) == ((row, column) in there)
 
 
 def test_cells_take_no_more_memory_than_points(rng):

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from embedding_data import CACHE, SETS, ImageSet, deal, folds, load
-from embedding_report import print_tables
+from embedding_report import draw, print_tables, rst_tables
 from embedding_systems import SYSTEMS, Inputs, System, Task
 
 from skgeo.metrics import great_circle_distance
@@ -131,13 +131,17 @@ def main(options: argparse.Namespace) -> None:
         table[~old].to_csv(options.out, index=False)
         table = table[~old]
     done = set(table[KEY].itertuples(index=False, name=None))
-    for name in options.sets:
-        images = load(name, options.data, options.cache)
+    sets = {name: load(name, options.data, options.cache) for name in options.sets}
+    for name, images in sets.items():
         if not options.report:
             for kind in options.features:
                 if kind in images.features:
                     run(name, kind, images, options, done)
         print_tables(read(options.out), name, images, options.features)
+    if options.png:
+        draw(read(options.out), sets, options.png)
+    if options.rst:
+        options.rst.write_text(rst_tables(read(options.out), sets))
 
 
 if __name__ == "__main__":
@@ -149,10 +153,12 @@ if __name__ == "__main__":
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--settings", nargs="+", default=["fixed", "tuned"])
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--budget", type=int, default=8, help="candidates of each tuning")
+    parser.add_argument("--budget", type=int, default=5, help="candidates of each tuning")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the features")
     parser.add_argument("--out", type=Path, required=True, help="CSV of results, added to")
+    parser.add_argument("--png", type=Path, help="picture of the differences")
+    parser.add_argument("--rst", type=Path, help="the tables as reStructuredText")
     parser.add_argument("--again", action="store_true", help="forget the chosen systems' results")
     parser.add_argument("--report", action="store_true", help="run nothing")
     main(parser.parse_args())

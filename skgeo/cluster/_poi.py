@@ -151,8 +151,8 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, X has NaN or infinity, or, for "haversine", a
-            row of X is not a latitude and a longitude in degrees.
+            If a parameter is out of its range, X has no rows, a row of X has NaN or infinity,
+            or, for "haversine", is not a latitude and a longitude in degrees.
         """
         self._validate_params()
         points = self._check_points(X, reset=True)
@@ -195,6 +195,14 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
 
     def _check_points(self, X: Any, *, reset: bool) -> npt.NDArray[np.float64]:
         points: npt.NDArray[np.float64] = validate_data(
-            self, X, dtype=np.float64, order="C", reset=reset
+            self, X, dtype=np.float64, order="C", ensure_all_finite=False, reset=reset
         )
-        return check_coordinates(points, name="X") if self.metric == "haversine" else points
+        if self.metric == "haversine":
+            return check_coordinates(points, name="X")
+        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"X contains NaN or infinity in {len(bad)} of {len(points)} rows, first in row "
+                f"{bad[0]}: {points[bad[0]].tolist()}; expected finite coordinates."
+            )
+        return points

@@ -82,6 +82,12 @@ def test_where_nothing_can_be_kept_each_process_compiles_for_itself():
     assert not successor.stats.cache_path
 
 
+def test_a_cache_folder_that_cannot_be_made_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    sums = {run(FIT.format(n=3000), NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"))[0]}
+    assert sums == {run(FIT.format(n=3000))[0]}
+
+
 def test_a_bar_is_shown_when_asked_for(capsys, rng):
     for n in (100, 4000):  # the general engine counts steps, the compiled one parts
         POIMeanShift(0.1).fit(rng.normal(size=(n, 2)))

@@ -108,6 +108,65 @@ def test_places_off_the_earth_are_named(X, message):
         POIMeanShift(1.0, metric="haversine").fit(X)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "haversine"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_row_that_has_no_place_is_named(metric, value):
+    X = np.zeros((7, 2))
+    X[5, 1] = value
+    with pytest.raises(ValueError, match="row 5"):
+        POIMeanShift(metric=metric).fit(X)
+    with pytest.raises(ValueError, match="row 5"):
+        POIMeanShift(metric=metric).fit(X[:5]).predict(X)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "haversine"])
+def test_no_photographs_are_an_error(metric):
+    poi = POIMeanShift(metric=metric)
+    with pytest.raises(ValueError, match="0 sample"):
+        poi.fit(np.empty((0, 2)))
+    with pytest.raises(ValueError, match="0 sample"):
+        poi.fit([[0.0, 0.0]]).predict(np.empty((0, 2)))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "haversine"])
+@pytest.mark.parametrize("assign", ["mode", "nearest"])
+@pytest.mark.parametrize("n", [1, 2, 50, 4000])
+def test_all_photographs_at_one_position(metric, assign, n):
+    place = np.array([48.8584, 2.2945])
+    poi = POIMeanShift(metric=metric, assign=assign).fit(np.tile(place, (n, 1)))
+    np.testing.assert_allclose(poi.cluster_centers_, [place], rtol=0, atol=1e-10)
+    assert poi.cluster_sizes_.tolist() == [n]
+    assert (poi.labels_ == 0).all()
+
+
+def test_predict_of_ties_and_of_what_is_far_away():
+    poi = POIMeanShift(1.0).fit([[0.0, 0.0]] * 3 + [[0.0, 4.0]] * 2 + [[4.0, 0.0]])
+    assert poi.labels_.tolist() == [0, 0, 0, 1, 1, 2]
+    # Between two the stronger, however far the photograph is from all.
+    assert poi.predict([[0.0, 2.0], [2.0, 0.0], [1e6, 0.0], [-80.0, -80.0]]).tolist() == [
+        0,
+        0,
+        2,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "haversine"])
+@pytest.mark.parametrize("assign", ["mode", "nearest"])
+def test_neither_order_nor_threads_change_the_places(rng, metric, assign):
+    photos = np.array([41.9, 12.49]) + 0.02 * rng.normal(size=(4000, 2))
+    photos[1000:1400] = photos[:400]
+    bandwidth = 0.003 if metric == "euclidean" else 0.3
+    poi = POIMeanShift(bandwidth, metric=metric, assign=assign).fit(photos)
+    threads = clone(poi).set_params(n_jobs=3).fit(photos)
+    np.testing.assert_array_equal(threads.cluster_centers_, poi.cluster_centers_)
+    np.testing.assert_array_equal(threads.labels_, poi.labels_)
+    order = rng.permutation(len(photos))
+    shuffled = clone(poi).fit(photos[order])
+    np.testing.assert_allclose(shuffled.cluster_centers_, poi.cluster_centers_, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(shuffled.labels_, poi.labels_[order])
+
+
 def test_predict_checks_its_input_too():
     poi = POIMeanShift(1.0, metric="haversine").fit([[0.0, 0.0]])
     with pytest.raises(ValueError, match="latitude outside"):

@@ -88,6 +88,15 @@ def test_equal_points_on_a_line_converge():
     assert poi.cluster_centers_.tolist() == [[1.0]]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_bandwidth_below_every_distance_leaves_the_different_points(dtype):
+    # scikit-learn estimates a bandwidth of 0 for these.
+    X = np.array([[1], [1], [1], [2], [2], [2], [3], [3]], dtype=dtype)
+    poi = POIMeanShift(bandwidth=1e-6).fit(X)
+    assert poi.labels_.tolist() == [1, 1, 1, 0, 0, 0, 2, 2]
+    assert_same_clusters(X.astype(np.float64), 1e-6)
+
+
 # Side by side ------------------------------------------------------------------------------------
 
 

@@ -90,14 +90,15 @@ def compare_geolocation(
         Indexed by ``model`` and ``figure`` (the thresholds in percent, ``median_km``, ``mean_km``,
         ``geo_score``), with the columns
 
-        baseline, model : the figure of each
-        difference : model minus baseline; for km less is better
-        low, high : paired percentile bootstrap interval of the difference
-        p_value : probability of a difference at least as large if the two models were
-            exchangeable, two-sided
-        p_holm : the same, corrected after Holm for the number of models compared on this figure
-        wins, losses : places on which the model did better or worse than the baseline (hits
-            for a threshold, errors for the others)
+        - ``baseline``, ``model``: the figure of each;
+        - ``difference``: model minus baseline; for km less is better;
+        - ``low``, ``high``: paired percentile bootstrap interval of the difference;
+        - ``p_value``: probability of a difference at least as large if the two models were
+          exchangeable, two-sided;
+        - ``p_holm``: the same, corrected after Holm for the number of models compared on this
+          figure;
+        - ``wins``, ``losses``: places on which the model did better or worse than the baseline
+          (hits for a threshold, errors for the others).
 
         ``attrs["baseline"]`` names the baseline, ``attrs["n"]`` the number of places and
         ``attrs["n_groups"]`` that of independent units.

@@ -1,7 +1,7 @@
 from ._blocks import spherical_blocks as spherical_blocks
 from ._components import combine_groups as combine_groups
-from ._leakage import LeakageReport as LeakageReport
 from ._leakage import leakage_report as leakage_report
+from ._leakage_report import LeakageReport as LeakageReport
 from ._near_duplicates import NearDuplicateSplit as NearDuplicateSplit
 from ._near_duplicates import near_duplicate_groups as near_duplicate_groups
 from ._perceptual_hash import perceptual_hash as perceptual_hash

@@ -13,110 +13,18 @@ from skgeo._validation import Interval, check_coordinates, validate_params
 from skgeo.images import check_images
 from skgeo.metrics._thresholds import check_thresholds
 
+from ._leakage_report import LeakageReport
 from ._near_duplicates import check_features, check_hash_distance, content_digests
 from ._near_pairs import IntArray, Pairs, expand, near_hashes, near_places, near_vectors
 from ._perceptual_hash import perceptual_hash
 from ._photographers import _is_known
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 #: Pairs that wait to be sorted.
 _HELD = 1 << 20
 _UNITS = {"place": "km", "hash": "bits", "features": "distance"}
-
-
-class LeakageReport:
-    """What `leakage_report` found. Printed, it shows its `summary`.
-
-    Attributes
-    ----------
-    summary : DataFrame
-        A row for each check with the columns
-
-        queries : test samples that have such a training sample
-        percent : the same, in percent of all test samples
-        pairs : pairs of a test and a training sample
-    pairs : DataFrame
-        The offending pairs: ``check`` (sample, place, author, identical, hash, features),
-        ``test`` and ``train`` (indices of the samples), ``distance`` and ``unit``. Of each test
-        sample only the nearest ones, see `max_pairs`.
-    train, test : ndarray
-        The indices that were compared.
-    """
-
-    def __init__(
-        self,
-        summary: pd.DataFrame,
-        pairs: pd.DataFrame,
-        train: IntArray,
-        test: IntArray,
-        flagged: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]],
-    ) -> None:
-        self.summary = summary
-        self.pairs = pairs
-        self.train = train
-        self.test = test
-        self._flagged = flagged
-
-    def clean_test(self, checks: Iterable[str] | None = None) -> IntArray:
-        """Test samples that no training sample gives away.
-
-        Parameters
-        ----------
-        checks : iterable of str, default=None
-            Names as in the column ``check`` of `pairs`. None: all that were made but "place",
-            since a photograph of the same place is what a gallery is for.
-
-        Returns
-        -------
-        ndarray
-            Indices, a part of `test`.
-        """
-        return self.test[~self._any(checks, 1, len(self.test))]
-
-    def clean_train(self, checks: Iterable[str] | None = None) -> IntArray:
-        """Training samples that give no test sample away: train again on these.
-
-        Parameters
-        ----------
-        checks : iterable of str, default=None
-            As for `clean_test`.
-
-        Returns
-        -------
-        ndarray
-            Indices, a part of `train`.
-        """
-        return self.train[~self._any(checks, 0, len(self.train))]
-
-    def _any(self, checks: Iterable[str] | None, side: int, n: int) -> npt.NDArray[np.bool_]:
-        names = [c for c in self._flagged if c != "place"] if checks is None else list(checks)
-        unknown = [name for name in names if name not in self._flagged]
-        if unknown:
-            raise ValueError(
-                f"The check {unknown[0]!r} was not made; there are {list(self._flagged)}."
-            )
-        flagged = np.zeros(n, dtype=bool)
-        for name in names:
-            flagged |= self._flagged[name][side]
-        return flagged
-
-    def __repr__(self) -> str:
-        head, tail = self._lines()
-        return "\n".join([head, self.summary.round({"percent": 1}).to_string(), tail])
-
-    def _repr_html_(self) -> str:
-        head, tail = self._lines()
-        return f"<p>{head}</p>{self.summary.round({'percent': 1}).to_html()}<p>{tail}</p>"
-
-    def _lines(self) -> tuple[str, str]:
-        head = f"{len(self.test):,} test samples against {len(self.train):,} training samples"
-        clean = len(self.clean_test()), len(self.clean_train())
-        return head, (
-            f"Without what is flagged here, the place aside: {clean[0]:,} test and {clean[1]:,} "
-            "training samples"
-        )
 
 
 @validate_params(

@@ -9,27 +9,29 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import check_places
 from ..pairs import InconsistencyPairs
 from ..pairs._areas import known_areas
-from ..pairs._inconsistency import fit_without_photos
 from ._diagnose import warn_of_failures
 from ._evaluate import weighted_terms
-from ._fitting import PairGraphs, Photos, finetune, fit_network
-from ._marginal_fisher import MarginalFisherTransformer
-from ._replay import KnownPlaces, Memory, join, number_places, remember
+from ._fitting import Photos, fit_network, pair_photos
+from ._join import NewPhotosMixin
+from ._pack import pack, unpack
+from ._replay import Memory, remember
 from ._representation import BlockStatistics, first_block, represent
 from ._settings import CONSTRAINTS, resolve_settings
-from ._start import linear_layer
+from ._start import find_pairs
 
 Float32Array = npt.NDArray[np.float32]
 
 
-class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DGAETransformer(
+    NewPhotosMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Deep geo-constrained auto-encoder (DGAE).
 
     An auto-encoder whose codes are pulled together for the same-area pairs P (same place,
@@ -87,7 +89,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Squared distance between unit codes (0 to 4) beyond which an easy-confusing pair is
         left alone, 1 for the hinge; under "multi-similarity", 0.5, where both terms begin to
         count.
-    temperature : float, default=0.2
+    temperature : float, default=0.4
         How soft the thresholds of "multi-similarity" are, in squared distance.
     pair_weighting : {"auto", "pairs", "k"}, default="auto"
         A pair counts 1 / (number of pairs), or 1 / (N k) as in Eq. (4), which weakens the term
@@ -134,8 +136,8 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Of the matrix products in training. bfloat16 is for GPUs; weights and objective stay
         float32.
     callbacks : list of (str, skorch callback) or None, default=None
-        Passed to skorch during the main phase of training. They are a parameter and no part of
-        the trained network, and are pickled by reference to their class.
+        Passed to skorch during the main phase of training. No part of the trained network: where
+        a stored model is loaded and their module is missing they are left out, with a warning.
     random_state : int, RandomState instance or None, default=None
         Drives initial weights, batches, partners and the held-out part.
     verbose : int, default=0
@@ -202,7 +204,7 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         output_activation: str = "auto",
         pair_loss: str = "auto",
         margin: float | str = "auto",
-        temperature: float = 0.2,
+        temperature: float = 0.4,
         pair_weighting: str = "auto",
         pretrain_epochs: int | str = "auto",
         max_epochs: int = 25,
@@ -291,9 +293,9 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         layer = None
         photos = Photos(X, None, None, None)
         if places is not None and settings.geo_constrained:
-            layer, pairs = self._find_pairs(X, y)
+            layer, pairs = find_pairs(self.init, self.objective, self.pairs, X, y)
             settings = resolve_settings(self, linear_start=layer is not None)
-            photos = self._photos(X, pairs, places.coordinates)
+            photos = pair_photos(X, pairs, places.coordinates)
         elif not isinstance(self.init, str) or self.init == "marginal-fisher":
             raise ValueError(
                 f"init={self.init!r} needs pairs to start from: pass y, and alpha or beta above 0."
@@ -315,102 +317,6 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         warn_of_failures(
             self.module_, photos, settings, self.history_, self.best_epoch_, self._variance
         )
-        return self
-
-    def _find_pairs(self, X: Float32Array, y: Any) -> tuple[MarginalFisherTransformer | None, Any]:
-        """The fitted linear layer to start from, if there is to be one, and the pairs."""
-        if self.init != "pretrain" and (self.init != "auto" or self.objective == "scale-free"):
-            if self.objective != "scale-free":
-                raise ValueError(
-                    "objective='paper' has no linear layer to start from: use init='pretrain' or "
-                    "'auto'."
-                )
-            layer = linear_layer(self.init, self.pairs)
-            try:
-                layer.fit(X, y)
-            except ValueError:
-                # One POI, or none with two photos: there is no P or no Q, and no linear optimum.
-                if self.init != "auto":
-                    raise
-            else:
-                return layer, layer.pairs_
-        pairs = InconsistencyPairs() if self.pairs is None else clone(self.pairs)
-        return None, fit_without_photos(pairs, X, y)
-
-    def _photos(
-        self, X: Float32Array, pairs: Any, coordinates: npt.NDArray[np.float64] | None
-    ) -> Photos:
-        k1, k2 = int(pairs.k1), int(pairs.k2)
-        graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, k1, k2)
-        labels = np.asarray(pairs.labels_, dtype=np.intp)
-        nearest = float(getattr(pairs, "min_distance_km", 0.0))
-        return Photos(X, graphs, labels, coordinates, nearest)
-
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Let new photos join, between two full trainings (section 4.6 of the paper).
-
-        Each new photo is assigned to the POI of its location, or opens a new one; its rows and
-        columns of P and Q are computed against the photos remembered and the other new ones;
-        and the network takes gradient steps on the new photos and as many remembered ones,
-        which keeps it from forgetting. The first call is `fit`.
-
-        The network changes: encode the gallery again. The normalisation of the output blocks
-        stays that of `fit`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Vectors of the new photos.
-        y : array-like of shape (n_samples, 2) or (n_samples,), or None
-            As in `fit`.
-
-        Returns
-        -------
-        self
-            The transformer.
-
-        Raises
-        ------
-        ValueError
-            If ``y`` is of another kind than in `fit`, or the POIs of `pairs` have neither centres
-            and a bandwidth nor ``predict`` to assign a new photo by.
-        """
-        if not hasattr(self, "module_"):
-            return self.fit(X, y)
-        self._validate_params()
-        settings = resolve_settings(self, linear_start=self.linear_ is not None)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        rng = np.random.default_rng([seed, self._memory.n_seen])
-        new = Memory(X, None, None, len(X))
-        if self.pairs_ is not None:
-            if y is None:
-                raise ValueError("y is None, but the network was trained with places: pass them.")
-            places = check_places(y, n_samples=len(X))
-            new, self._classes, self._areas = number_places(
-                X, places, self._memory, self.pairs_.poi_, self._classes, self._areas
-            )
-        union = join(self._memory, new)
-        photos = Photos(union.X, None, None, None)
-        if self.pairs_ is not None and len(union.X) > 1:
-            pairs = clone(self.pairs_).set_params(memory=None)
-            if union.coordinates is None:
-                pairs.fit(union.X, union.labels)
-            else:
-                pairs.set_params(poi=KnownPlaces(union.labels)).fit(union.X, union.coordinates)
-            photos = self._photos(union.X, pairs, union.coordinates)
-        n_old = len(self._memory.X)
-        replayed = rng.permutation(n_old)[: len(X)]
-        self.history_ = self.history_ + finetune(
-            self.module_,
-            photos,
-            np.concatenate([replayed, np.arange(n_old, len(union.X))]),
-            self._statistics.means[-1],
-            self._variance,
-            settings,
-            rng,
-        )
-        self._memory = remember(self._memory, new, self.replay_size, rng)
         return self
 
     def transform(self, X: Any) -> Float32Array:
@@ -474,6 +380,14 @@ class DGAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _n_features_out(self) -> int:
         sizes = self.module_.block_sizes
         return int(sum(sizes[first_block(self._output, len(sizes) - 1) :]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        state["callbacks"] = pack(state["callbacks"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "callbacks": unpack(state["callbacks"])})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -84,6 +84,13 @@ class Photos(NamedTuple):
         return PairData(inputs, same, easy, rows, places)
 
 
+def pair_photos(X: Float32Array, pairs: Any, coordinates: npt.NDArray[np.float64] | None) -> Photos:
+    """Photos with the pairs that a fitted finder found among them."""
+    graphs = PairGraphs(pairs.same_area_, pairs.easy_confusing_, int(pairs.k1), int(pairs.k2))
+    labels = np.asarray(pairs.labels_, dtype=np.intp)
+    return Photos(X, graphs, labels, coordinates, float(getattr(pairs, "min_distance_km", 0.0)))
+
+
 def make_objective(settings: Settings, variance: float, network: AutoEncoder) -> GeoObjective:
     """The objective that the settings ask for."""
     objective = GeoObjective(

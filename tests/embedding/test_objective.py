@@ -7,15 +7,19 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from skgeo.embedding import _objective
 from skgeo.embedding._batches import FullBatch, PairData, PairGraph
-from skgeo.embedding._network import AutoEncoder
+from skgeo.embedding._network import AutoEncoder, ResidualAutoEncoder
 from skgeo.embedding._objective import (
+    Crowd,
     GeoObjective,
     PairSample,
     Terms,
     laplacian_pull,
     pull,
     push,
+    soft_pull,
+    soft_push,
     unit_codes,
     weight_decay,
 )
@@ -211,3 +215,107 @@ def test_the_hinge_is_bounded_and_a_weight_of_zero_switches_a_term_off():
     codes = torch.tensor([[1e15, 0.0], [-1e15, 0.0]])
     pairs = PairSample(torch.tensor([0]), torch.tensor([1]), torch.tensor([1.0]))
     assert float(push(unit_codes(codes, torch.zeros(2)), pairs, 1.0)) == 0.0
+
+
+def crowd_of(anchors, labels, positions=None, min_chord=0.0):
+    tensors = (torch.as_tensor(np.asarray(v)) for v in (anchors, labels))
+    return Crowd(*tensors, None if positions is None else torch.as_tensor(positions), min_chord)
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_soft_terms_are_their_loops(rng, near):
+    """Multi-similarity terms with duplicated codes, a place without others, near places."""
+    codes = rng.normal(size=(14, 3))
+    codes[3] = codes[9]
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    labels = rng.integers(3, size=14)
+    positions = rng.normal(size=(14, 3))
+    graph = random_graph(14, 0.3, rng)
+    tensor = torch.as_tensor(codes)
+    got = float(soft_pull(tensor, as_sample(graph, 0.25), 0.5, 0.2))
+    soft = double_sum(codes, graph, lambda d2: np.log(1 + np.exp((d2 - 0.5) / 0.2)))
+    assert got == pytest.approx(0.25 * soft)
+
+    expected = 0.0
+    for s in range(5):
+        crowd = 1.0
+        for t in range(14):
+            too_near = near and np.linalg.norm(positions[s] - positions[t]) < 1.5
+            if labels[s] != labels[t] and not too_near:
+                crowd += np.exp((0.5 - np.sum((codes[s] - codes[t]) ** 2)) / 0.2)
+        expected += np.log(crowd) / 5
+    anchors = [*range(5), *rng.integers(5, size=9)]
+    crowd = crowd_of(anchors, labels, positions if near else None, 1.5)
+    assert float(soft_push(tensor, crowd, 5, 0.5, 0.2)) == pytest.approx(expected)
+    alone = crowd_of(anchors, np.zeros(14, dtype=int))
+    assert float(soft_push(tensor, alone, 5, 0.5, 0.2)) == 0.0
+
+
+def test_a_large_batch_is_compared_in_blocks(rng, monkeypatch):
+    """Each block of anchors against its own members: never all rows against all."""
+    codes = torch.as_tensor(rng.normal(size=(21, 3)))
+    labels = rng.integers(4, size=21)
+    anchors = np.array([*range(7), *np.repeat(np.arange(7), 2)])
+    expected = 0.0
+    for block in ([0, 1, 2], [3, 4, 5], [6]):
+        rows = np.concatenate(
+            [block, np.flatnonzero(np.isin(anchors, block) & (np.arange(21) > 6))]
+        )
+        crowd = crowd_of(rows, labels[rows])
+        expected += len(block) / 7 * float(soft_push(codes[rows], crowd, len(block), 0.5, 0.2))
+    monkeypatch.setattr(_objective, "_CROWD", 3)
+    got = float(soft_push(codes, crowd_of(anchors, labels), 7, 0.5, 0.2))
+    assert got == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+def test_gradients_on_the_linear_layer_by_finite_differences(rng, activation):
+    """Soft terms through the correction, for every parameter, in float64."""
+    torch.manual_seed(0)
+    network = ResidualAutoEncoder([5, 4, 3], activation, "identity").double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    objective = GeoObjective(
+        0.7,
+        0.3,
+        0.01,
+        scale_free=True,
+        margin=0.5,
+        code_size=5,
+        unit_codes=True,
+        pair_loss="multi-similarity",
+    ).double()
+    rows = torch.as_tensor(rng.normal(size=(9, 5)))
+    same = as_sample(random_graph(9, 0.3, rng), 0.1)
+    crowd = crowd_of(np.arange(9), rng.integers(3, size=9))
+
+    def value():
+        x, x_hat, codes = network(rows, 9)
+        pairs = objective.pair_terms(codes, same, same, crowd, 9)
+        terms = Terms(objective.reconstruction(x, x_hat), *pairs, weight_decay(network.weights()))
+        return objective.total(terms, with_decay=True)
+
+    value().backward()
+    for parameter in network.parameters():
+        flat = parameter.data.view(-1)
+        for i in range(0, len(flat), 3):
+            before, step = float(flat[i]), 1e-6
+            flat[i] = before + step
+            above = value().item()
+            flat[i] = before - step
+            below = value().item()
+            flat[i] = before
+            expected = (above - below) / (2 * step)
+            assert float(parameter.grad.view(-1)[i]) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_soft_terms_are_bounded_whatever_the_codes(rng):
+    codes = torch.as_tensor(rng.normal(size=(40, 6)) * 1e8)
+    labels = rng.integers(5, size=40)
+    unit = unit_codes(codes, torch.zeros(6, dtype=torch.float64))
+    pushed = float(soft_push(unit, crowd_of(np.arange(40), labels), 40, 0.5, 0.2))
+    # No more than all 40 at distance 0.
+    assert 0.0 <= pushed <= np.log(1 + 40 * np.exp(0.5 / 0.2))
+    pulled = float(soft_pull(unit, as_sample(random_graph(40, 0.2, rng), 1e-3), 0.5, 0.2))
+    assert np.isfinite(pulled)
+    assert pulled >= 0.0

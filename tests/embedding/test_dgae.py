@@ -108,6 +108,7 @@ def test_outputs(part, output):
         assert np.sqrt(np.square(block).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-4)
 
 
+@pytest.mark.filterwarnings(SHORT)
 def test_history_has_every_phase_and_term(part):
     X, y = part
     dgae = DGAETransformer(**ALONE).fit(X, y)

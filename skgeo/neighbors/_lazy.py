@@ -22,7 +22,7 @@ from skgeo.features._blocks import block_moments, resolve_blocks, standardise_bl
 from ._base import GeoRegressorMixin
 from ._gallery import Estimate, FloatArray, GalleryMixin, IndexArray
 from ._lazy_vote import Machine, lazy_order
-from ._search import nearest_neighbors
+from ._search import make_gallery, nearest_neighbors
 from ._uncertainty import CalibratedMixin
 from ._vote import cluster_ranks, vote
 
@@ -203,7 +203,8 @@ class LazyGeoRegressor(CalibratedMixin, GalleryMixin, GeoRegressorMixin, BaseEst
         columns = np.concatenate([np.arange(*slices[name].indices(gallery.shape[1])) for name in
                                   sorted(names, key=lambda name: slices[name].start)])  # fmt: skip
         self._columns = None if len(columns) == gallery.shape[1] else columns
-        self._searched = scaled if self._columns is None else scaled[:, self._columns]
+        searched = scaled if self._columns is None else scaled[:, self._columns]
+        self._searched = make_gallery(np.ascontiguousarray(searched))
 
     def _scale(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self._moments is None:

@@ -4,33 +4,63 @@ Fast searches rank by rounded distances: ``|x|^2 + |y|^2 - 2 x.y`` cancels for n
 equal distances come out in any order. Here a fast search only proposes candidates, a few more than
 asked for. Their distances are computed again from the differences, in float64, and a bound on the
 rounding error proves that nobody else can belong to the answer. Queries for which the proof fails
-(many equal distances at the border) are compared with every row of the gallery. So the answer is
-one and the same whatever the algorithm, the batch, the BLAS library or the number of threads.
+(many equal distances at the border) get more candidates, then products in float64, and are in the
+end compared with every row of the gallery. So the answer is one and the same whatever the
+algorithm, the batch, the BLAS library or the number of threads.
+
+The products are of single precision, around the mean of the gallery where that is far from the
+origin: the smaller the norms, the sharper the proof.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ._blocks import map_blocks
+from ._kernels import push_block, squared_distances
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
 
-# Blocks of queries by rows of the gallery: 8 MB of float64 for each thread.
-_QUERY_BLOCK = 256
-_GALLERY_BLOCK = 4096
+# Blocks of queries by rows of the gallery: 4 MB of float32 for each thread, and the rows.
+_QUERY_BLOCK = 512
+_GALLERY_BLOCK = 2048
 # Differences that are held at once when distances are computed directly: 512 kB of float64, which
 # stay in the cache.
 _DIRECT_SIZE = 2**16
-# Columns whose float32 products are summed in float32: the fewer, the sharper the proof.
-_STRIP = 128
 # Above this number of columns a tree visits nearly every leaf and loses to the matrix product.
 _TREE_MAX_FEATURES = 15
 _TREE_MIN_SAMPLES = 1000
+
+
+class Gallery(NamedTuple):
+    """Rows that are searched, and what is known of them.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        Float16, float32 or float64; memory maps too.
+    mean : ndarray of shape (n_features,) or None
+        What is subtracted before products are made; None where the origin is near enough.
+    squares : ndarray of shape (n_samples,)
+        Squared norms after that, float64.
+    """
+
+    rows: npt.NDArray[Any]
+    mean: FloatArray | None
+    squares: FloatArray
+
+    def take(self, start: int, stop: int, precision: Any) -> npt.NDArray[Any]:
+        """Rows around the mean, rounded once."""
+        block = self.rows[start:stop]
+        if self.mean is None:
+            return block.astype(precision, copy=False)
+        wide = block.astype(np.float64)
+        wide -= self.mean
+        return wide.astype(precision, copy=False)
 
 
 def choose_algorithm(algorithm: str, n_samples: int, n_features: int) -> str:
@@ -50,9 +80,28 @@ def build_tree(algorithm: str, gallery: npt.NDArray[Any]) -> Any:
     return (KDTree if algorithm == "kd_tree" else BallTree)(gallery)
 
 
+def make_gallery(rows: npt.NDArray[Any]) -> Gallery:
+    """Read the rows once, in blocks, for their mean and norms."""
+    step = max(1, _DIRECT_SIZE // max(1, rows.shape[1]))
+    total, squares = np.zeros(rows.shape[1]), np.empty(len(rows))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step].astype(np.float64, copy=False)
+            total += block.sum(axis=0)
+            squares[start : start + step] = np.einsum("ij,ij->i", block, block)
+        mean = total / len(rows)
+        # Mean squared norm = |mean|^2 + mean squared norm around the mean.
+        if not mean @ mean > 0.5 * squares.mean() or not np.isfinite(squares).all():
+            return Gallery(rows, None, squares)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step].astype(np.float64) - mean
+            squares[start : start + step] = np.einsum("ij,ij->i", block, block)
+    return Gallery(rows, mean, squares)
+
+
 def nearest_neighbors(
     queries: npt.NDArray[Any],
-    gallery: npt.NDArray[Any],
+    gallery: Gallery | npt.NDArray[Any],
     n_neighbors: int,
     *,
     tree: Any = None,
@@ -63,9 +112,9 @@ def nearest_neighbors(
     Parameters
     ----------
     queries : ndarray of shape (n_queries, n_features)
-        Float32 or float64, C-contiguous.
-    gallery : ndarray of shape (n_samples, n_features)
-        Float32 or float64, C-contiguous.
+        Float16, float32 or float64, C-contiguous.
+    gallery : Gallery or ndarray of shape (n_samples, n_features)
+        What is searched; C-contiguous.
     n_neighbors : int
         At most ``n_samples``.
     tree : KDTree, BallTree or None
@@ -80,38 +129,47 @@ def nearest_neighbors(
     indices : ndarray of shape (n_queries, n_neighbors)
         Rows of the gallery.
     """
-    n_samples = len(gallery)
+    rows = gallery.rows if isinstance(gallery, Gallery) else gallery
+    n_samples = len(rows)
     # The spare candidates let rounding be told from rank without a second look at the gallery.
-    n_candidates = min(n_samples, n_neighbors + max(16, n_neighbors // 8))
-    squares = _squared_norms(gallery) if tree is None and n_candidates < n_samples else None
-    precisions = [np.float64] if gallery.dtype == np.float64 else [np.float32, np.float64]
+    few = n_neighbors + max(16, n_neighbors // 8)
+    stages = [(few, np.float32), (4 * few, np.float32), (few, np.float64)]
+    known = gallery if isinstance(gallery, Gallery) else None
+    if known is None and tree is None and few < n_samples:
+        known = make_gallery(rows)
 
-    def search(rows: slice) -> tuple[FloatArray, IndexArray]:
-        block = queries[rows]
-        if n_candidates == n_samples:
+    def search(part: slice) -> tuple[FloatArray, IndexArray]:
+        block = queries[part]
+        if few >= n_samples:
             everyone = np.broadcast_to(np.arange(n_samples), (len(block), n_samples))
-            squared, indices = _rank(block, gallery, everyone, n_neighbors)
+            squared, indices = rank(block, rows, everyone, n_neighbors)
             return np.sqrt(squared), indices
         squared = np.empty((len(block), n_neighbors))
         indices = np.empty((len(block), n_neighbors), dtype=np.intp)
         open_rows = np.arange(len(block))
-        if squares is None:
-            distances, candidates = tree.query(block, k=n_candidates)
-            squared[:], indices[:] = _rank(block, gallery, candidates, n_neighbors)
-            proven = _prove(block, squared[:, -1], distances[:, -1] ** 2, np.finfo(np.float64))
+        if tree is not None:
+            distances, candidates = tree.query(block, k=few)
+            squared[:], indices[:] = rank(block, rows, candidates, n_neighbors)
+            with np.errstate(over="ignore", invalid="ignore"):
+                norms = squared_norms(block)
+                border = distances[:, -1] ** 2
+                proven = _prove(norms, squared[:, -1], border, rows.shape[1], np.float64)
             open_rows = open_rows[~proven]
         else:
-            for precision in precisions:
-                part = block[open_rows]
-                border, candidates = _propose(part, gallery, squares, n_candidates, precision)
-                found, who = _rank(part, gallery, candidates, n_neighbors)
+            assert known is not None
+            for n_candidates, precision in stages:
+                if n_candidates >= n_samples:
+                    continue
+                left = block[open_rows]
+                candidates, border, norms = _propose(left, known, n_candidates, precision)
+                found, who = rank(left, rows, candidates, n_neighbors)
                 squared[open_rows], indices[open_rows] = found, who
-                proven = _prove(part, found[:, -1], border, np.finfo(precision))
+                proven = _prove(norms, found[:, -1], border, rows.shape[1], precision)
                 open_rows = open_rows[~proven]
                 if not len(open_rows):
                     break
         for row in open_rows:
-            squared[row], indices[row] = _scan(block[row], gallery, n_neighbors)
+            squared[row], indices[row] = _scan(block[row], rows, n_neighbors)
         return np.sqrt(squared), indices
 
     results = map_blocks(search, len(queries), _QUERY_BLOCK, n_jobs)
@@ -121,8 +179,8 @@ def nearest_neighbors(
     )
 
 
-def _squared_norms(rows: npt.NDArray[Any]) -> FloatArray:
-    """Squared norms in float64, without a float64 copy of the whole gallery."""
+def squared_norms(rows: npt.NDArray[Any]) -> FloatArray:
+    """Squared norms in float64, without a float64 copy of all rows."""
     step = max(1, _DIRECT_SIZE // max(1, rows.shape[1]))
     norms = np.empty(len(rows))
     for start in range(0, len(rows), step):
@@ -132,75 +190,78 @@ def _squared_norms(rows: npt.NDArray[Any]) -> FloatArray:
 
 
 def _propose(
-    queries: npt.NDArray[Any],
-    gallery: npt.NDArray[Any],
-    squares: FloatArray,
-    n_candidates: int,
-    precision: Any,
-) -> tuple[FloatArray, IndexArray]:
-    """Pick the smallest rounded squared distances; also say below which nobody was left out."""
-    best = np.empty((len(queries), 0))
-    who = np.empty((len(queries), 0), dtype=np.intp)
+    queries: npt.NDArray[Any], gallery: Gallery, n_candidates: int, precision: Any
+) -> tuple[IndexArray, FloatArray, FloatArray]:
+    """Pick the smallest rounded squared distances.
+
+    Returns the candidates, the rounded squared distance below which nobody was left out, and the
+    queries' squared norms.
+    """
     # What overflows becomes inf or NaN, and the proof fails.
     with np.errstate(over="ignore", invalid="ignore"):
-        left = (-2.0 * queries).astype(precision)
-        for start in range(0, len(gallery), _GALLERY_BLOCK):
-            rows = gallery[start : start + _GALLERY_BLOCK].astype(precision, copy=False)
-            rounded = _products(left, rows)
-            rounded += squares[start : start + _GALLERY_BLOCK]
-            if best.shape[1] < n_candidates:
-                indices = np.broadcast_to(np.arange(start, start + len(rows)), rounded.shape)
-            else:
-                # Few can still enter: they are gathered into narrow tables, padded with inf.
-                row, column = np.nonzero(rounded < best.max(axis=1)[:, None])
-                hits = np.bincount(row, minlength=len(queries))
-                slot = np.arange(len(row)) - (np.cumsum(hits) - hits)[row]
-                narrow = np.full((len(queries), int(hits.max(initial=0))), np.inf)
-                indices = np.zeros(narrow.shape, dtype=np.intp)
-                narrow[row, slot] = rounded[row, column]
-                indices[row, slot] = start + column
-                rounded = narrow
-            best = np.concatenate([best, rounded], axis=1)
-            who = np.concatenate([who, indices], axis=1)
-            if best.shape[1] > n_candidates:
-                chosen = np.argpartition(best, n_candidates - 1, axis=1)[:, :n_candidates]
-                best = np.take_along_axis(best, chosen, axis=1)
-                who = np.take_along_axis(who, chosen, axis=1)
-        return best.max(axis=1) + _squared_norms(queries), who
+        centred = queries.astype(np.float64)
+        if gallery.mean is not None:
+            centred -= gallery.mean
+        norms = squared_norms(centred)
+        left = (-2.0 * centred).astype(precision)
+        rounded = gallery.squares.astype(precision)
+        values, who = smallest(
+            lambda start, stop: left @ gallery.take(start, stop, precision).T,
+            rounded,
+            len(queries),
+            n_candidates,
+        )
+        return who, values.max(axis=1) + norms, norms
 
 
-def _products(left: npt.NDArray[Any], rows: npt.NDArray[Any]) -> FloatArray:
-    """Inner products in float64; those of float32 are summed in float64 strip by strip."""
-    if left.dtype == np.float64:
-        product: FloatArray = left @ rows.T
-        return product
-    product = np.zeros((len(left), len(rows)))
-    for start in range(0, left.shape[1], _STRIP):
-        strip = slice(start, start + _STRIP)
-        product += left[:, strip] @ rows[:, strip].T
-    return product
+def smallest(
+    products: Any, norms: npt.NDArray[Any], n_queries: int, n_candidates: int
+) -> tuple[FloatArray, IndexArray]:
+    """Find for each query the columns with the smallest ``products + norms``, in any order.
+
+    Parameters
+    ----------
+    products : callable
+        ``products(start, stop)`` gives a block (n_queries, stop - start) of the type of the norms.
+    norms : ndarray of shape (n_samples,)
+        Added to each column.
+    n_queries, n_candidates : int
+        How many rows there are, and how many columns are wanted of each, at most all.
+
+    Returns
+    -------
+    values, indices : ndarray of shape (n_queries, n_candidates)
+        Where less than that are finite the values are inf and the indices fill up from 0.
+    """
+    values = np.full((n_queries, n_candidates), np.inf, dtype=norms.dtype)
+    who = np.tile(np.arange(n_candidates), (n_queries, 1))
+    for start in range(0, len(norms), _GALLERY_BLOCK):
+        stop = min(start + _GALLERY_BLOCK, len(norms))
+        push_block(products(start, stop), norms[start:stop], start, values, who)
+    return values.astype(np.float64), who
 
 
 def _prove(
-    queries: npt.NDArray[Any], last: FloatArray, border: FloatArray, precision: Any
+    norms: FloatArray, last: FloatArray, border: FloatArray, n_features: int, precision: Any
 ) -> npt.NDArray[np.bool_]:
     """For which queries nobody beyond the border can be as near as the last neighbour.
 
-    Whoever is as near has norm <= |q| + d. If nothing of that size overflows, the rounded squared
-    distance of such a row is wrong by no more than the error below, and lies within the border.
+    Whoever is as near has norm <= |q| + d. A dot product of n terms, in any order, errs by at most
+    n u |a| |b|, and twice that enters; rounding vectors, norms and sums is within the rest. If
+    nothing of that size overflows, such a row lies within the border.
     """
-    n_features = queries.shape[1]
-    squares = _squared_norms(queries)
     with np.errstate(over="ignore", invalid="ignore"):
-        largest = (np.sqrt(squares) + np.sqrt(last)) ** 2
-        unit = 2.0 * (n_features + 8) * np.finfo(np.float64).eps
-        if precision.dtype == np.float32:
-            unit += 2.0 * (min(_STRIP, n_features) + 8) * float(precision.eps)
-        proven: npt.NDArray[np.bool_] = border > last + unit * (squares + largest)
-        return proven & (largest < float(precision.max) / 8.0)
+        largest = (np.sqrt(norms) + np.sqrt(last)) ** 2
+        info = np.finfo(precision)
+        unit = 1.01 * (n_features + 24) * float(info.eps) / 2.0
+        error = unit * (norms + largest) + 64.0 * n_features * float(info.tiny)
+        # The distance of the last neighbour itself is rounded in double precision.
+        proven: npt.NDArray[np.bool_] = border > last * (1.0 + (n_features + 8) * 2.3e-16) + error
+        # Columns that overflowed are no candidates; with fewer than asked for the border is inf.
+        return proven & np.isfinite(border) & (largest < float(info.max) / 8.0)
 
 
-def _rank(
+def rank(
     queries: npt.NDArray[Any],
     gallery: npt.NDArray[Any],
     candidates: IndexArray,
@@ -208,16 +269,17 @@ def _rank(
 ) -> tuple[FloatArray, IndexArray]:
     """Sort the candidates by (squared distance, index); distances from differences, in float64."""
     candidates = np.sort(candidates, axis=1)
-    width = candidates.shape[1]
-    exact = queries.astype(np.float64, copy=False)
-    rows = candidates.ravel()
-    squared = np.empty(len(rows))
-    step = max(1, _DIRECT_SIZE // max(1, gallery.shape[1]))
-    for start in range(0, len(rows), step):
-        part = np.arange(start, min(start + step, len(rows)))
-        difference = gallery[rows[part]] - exact[part // width]
-        squared[part] = np.einsum("ij,ij->i", difference, difference)
-    table = squared.reshape(candidates.shape)
+    table = np.empty(candidates.shape)
+    if gallery.dtype == np.float16:
+        wide = queries.astype(np.float64)
+        for row, who in enumerate(candidates):  # machine code knows no half precision
+            at = np.arange(len(who))[None]
+            rows = gallery[who].astype(np.float32)
+            squared_distances(wide[row : row + 1], rows, at, table[row : row + 1])
+    else:
+        if queries.dtype == np.float16:
+            queries = queries.astype(np.float32)
+        squared_distances(queries, np.asarray(gallery), candidates, table)
     # Stable, over candidates in ascending order: equal distances keep the order of the index.
     order = np.argsort(table, axis=1, kind="stable")[:, :n_neighbors]
     return np.take_along_axis(table, order, axis=1), np.take_along_axis(candidates, order, axis=1)
@@ -227,13 +289,15 @@ def _scan(
     query: npt.NDArray[Any], gallery: npt.NDArray[Any], n_neighbors: int
 ) -> tuple[FloatArray, IndexArray]:
     """Compare one query with every row of the gallery, in float64."""
-    query = query.astype(np.float64)
+    everyone = np.arange(len(gallery))[None]
+    squared = np.empty((1, len(gallery)))
     step = max(1, _DIRECT_SIZE // max(1, gallery.shape[1]))
-    squared = np.empty(len(gallery))
+    one = query.astype(np.float64)[None]
     for start in range(0, len(gallery), step):
-        difference = gallery[start : start + step] - query
-        squared[start : start + step] = np.einsum("ij,ij->i", difference, difference)
-    last = np.partition(squared, n_neighbors - 1)[n_neighbors - 1]
-    inside = np.flatnonzero(squared <= last)
-    chosen = inside[np.argsort(squared[inside], kind="stable")[:n_neighbors]]
-    return squared[chosen], chosen
+        rows = gallery[start : start + step].astype(np.float64, copy=False)
+        at = everyone[:, : len(rows)]
+        squared_distances(one, rows, at, squared[:, start : start + step])
+    last = np.partition(squared[0], n_neighbors - 1)[n_neighbors - 1]
+    inside = np.flatnonzero(squared[0] <= last)
+    chosen = inside[np.argsort(squared[0, inside], kind="stable")[:n_neighbors]]
+    return squared[0, chosen], chosen

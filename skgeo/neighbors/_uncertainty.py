@@ -203,5 +203,5 @@ class CalibratedMixin:
     def _settings(self) -> dict[str, Any]:
         """Parameters on which the estimates depend."""
         parameters: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
-        idle = ("n_jobs", "verbose", "algorithm")
+        idle = ("n_jobs", "verbose", "algorithm", "algorithm_params")
         return {key: value for key, value in parameters.items() if key not in idle}

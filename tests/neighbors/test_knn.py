@@ -266,7 +266,7 @@ def test_vectors_that_are_refused():
         {"bandwidth_km": 0.0},
         {"bandwidth_km": -5.0},
         {"min_cluster_size": 0},
-        {"algorithm": "pynndescent"},
+        {"algorithm": "annoy"},
         {"n_jobs": "all"},
     ],
     ids=str,

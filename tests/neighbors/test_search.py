@@ -138,3 +138,23 @@ def test_the_proof_spares_the_second_look(rng, monkeypatch):
 )
 def test_choose_algorithm(algorithm, shape, expected):
     assert choose_algorithm(algorithm, *shape) == expected
+
+
+def test_rows_that_overflow_are_no_candidates_twice(rng):
+    """Fewer rows than candidates have finite products: the rest must not be filled up."""
+    gallery = rng.normal(size=(300, 4)).astype(np.float32)
+    gallery[100:] *= 1e25
+    queries = rng.normal(size=(10, 4)).astype(np.float32)
+    for k in (90, 150):
+        _, expected = reference(queries, gallery, k)
+        np.testing.assert_array_equal(nearest_neighbors(queries, gallery, k)[1], expected)
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"far from the origin", "an outlier"}))
+def test_half_precision_ranks_like_its_float64(kind, rng):
+    gallery, queries = (rows.astype(np.float16) for rows in make(kind, rng))
+    k = min(20, len(gallery))
+    distances, indices = nearest_neighbors(queries, gallery, k)
+    expected = nearest_neighbors(queries.astype(float), gallery.astype(float), k)
+    np.testing.assert_allclose(distances, expected[0], rtol=1e-14)
+    np.testing.assert_array_equal(indices, expected[1])

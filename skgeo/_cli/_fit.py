@@ -84,8 +84,24 @@ def fit(options: argparse.Namespace) -> int:
     if options.poi_km is not None:
         scale = scale._replace(poi=options.poi_km)
     steps = _steps(options, scale, len(y), verbose)
+    gallery, held_out = np.arange(len(y)), None
+    if options.calibrate:
+        gallery, held_out = _hold_out(y, scale.block, options.seed)
     try:
-        Pipeline(steps).fit(X, y)
+        pipeline = Pipeline(steps).fit(X[gallery], y[gallery])
+        if held_out is not None:
+            from skgeo.model_selection import spherical_blocks
+
+            groups = spherical_blocks(y[held_out], scale.block)
+            vectors = pipeline[:-1].transform(X[held_out])
+            pipeline[-1].calibrate(vectors, y[held_out], groups)
+    except ValueError as error:
+        if options.embedding == "none":
+            raise
+        raise CommandError(
+            f"{error} A place is {scale.poi:g} km here: --poi-km sets it, and --embedding none does "
+            f"without. The described photos are kept in {str(partial)!r}."
+        ) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"The photos are described ({str(partial)!r}); the same command goes on from there."
@@ -95,17 +111,29 @@ def fit(options: argparse.Namespace) -> int:
     root = root if root.is_dir() else root.parent
     model = {
         "pipeline": Pipeline([("features", features), *steps]),
-        "names": [os.path.relpath(str(name), root) for name in photos.images[good]],
-        "coordinates": np.asarray(y),
+        "names": [os.path.relpath(str(name), root) for name in photos.images[good][gallery]],
+        "coordinates": np.asarray(y[gallery]),
         "thresholds": list(scale.thresholds),
     }
-    made_of = f"{len(y)} photos, {options.features} features, embedding {options.embedding}"
+    made_of = f"{len(gallery)} photos, {options.features} features, embedding {options.embedding}"
     save_model(model, output, description=options.description or made_of, overwrite=options.force)
     del X, store
     shutil.rmtree(partial, ignore_errors=True)
     list_problems(problems, "files were left out", everything=options.verbose)
     say(f"{output}: {made_of}, {time.perf_counter() - start:.0f} s.")
     return PARTLY if problems else DONE
+
+
+def _hold_out(y: Any, block_km: float, seed: int) -> tuple[Any, Any]:
+    """Rows of the gallery, and of a fifth of the places to calibrate on."""
+    from skgeo.model_selection import SpatialBlockSplit
+
+    split = SpatialBlockSplit(5, block_km=block_km, shuffle=True, random_state=seed)
+    try:
+        gallery, held_out = next(iter(split.split(y, y)))
+    except ValueError as error:
+        raise CommandError(f"--calibrate needs photos of more places: {error}") from error
+    return gallery, held_out
 
 
 def _check_output(output: Path, *, force: bool) -> None:

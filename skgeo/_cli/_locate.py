@@ -90,7 +90,14 @@ def _estimate(
     if not good:
         return rows
     knn = model["pipeline"]["knn"]
-    for row, place in zip(good, knn.predict(X), strict=True):
+    if hasattr(knn, "calibration_"):
+        found = knn.predict_with_uncertainty(X, confidence=options.confidence)
+        places = found.places
+        for row, km in zip(good, found.radius_km, strict=True):
+            row["radius_km"], row["probability"] = float(km), options.confidence
+    else:
+        places = knn.predict(X)
+    for row, place in zip(good, places, strict=True):
         row["latitude"], row["longitude"] = (float(v) for v in place)
     k = min(options.k, len(model["names"]))
     if k:

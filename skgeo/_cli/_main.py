@@ -82,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how neighbours become a place: the nearest, or a vote (1-nn)",
     )
     fit.add_argument("--poi-km", type=float, metavar="KM", help="radius of a place (by extent)")
+    fit.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="keep a fifth of the places out of the gallery to learn how far estimates go wrong; "
+        "locate then gives radii",
+    )
     fit.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (0)")
     fit.add_argument("--description", default="", help="text that is kept in the model")
     fit.add_argument("--force", action="store_true", help="replace a model of this name")
@@ -97,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--gpx", action="store_true", help="write waypoints for maps and devices")
     locate.add_argument("-o", "--output", metavar="FILE", help="write to a new file")
     locate.add_argument("-k", type=int, default=3, metavar="N", help="similar photos to name (3)")
+    locate.add_argument(
+        "--confidence",
+        type=float,
+        default=0.9,
+        metavar="P",
+        help="probability that the place is within the radius, for calibrated models (0.9)",
+    )
     locate.add_argument(
         "--write-exif",
         metavar="FOLDER",

@@ -14,11 +14,12 @@ class Scale(NamedTuple):
     thresholds: tuple[float, ...]
     poi: float
     vote: float
+    block: float
 
 
 #: From a city to the whole Earth, and within one city.
-WORLD = Scale((1.0, 25.0, 200.0, 750.0, 2500.0), poi=0.5, vote=500.0)
-CITY = Scale((0.05, 0.1, 0.25, 0.5, 1.0), poi=0.1, vote=0.25)
+WORLD = Scale((1.0, 25.0, 200.0, 750.0, 2500.0), poi=0.5, vote=500.0, block=25.0)
+CITY = Scale((0.05, 0.1, 0.25, 0.5, 1.0), poi=0.1, vote=0.25, block=0.25)
 
 #: Collections whose photos are this near to each other, in the median, are judged in metres.
 _CITY_KM = 50.0

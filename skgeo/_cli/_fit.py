@@ -99,8 +99,8 @@ def fit(options: argparse.Namespace) -> int:
         if options.embedding == "none":
             raise
         raise CommandError(
-            f"{error} A place is {scale.poi:g} km here: --poi-km sets it, and --embedding none does "
-            f"without. The described photos are kept in {str(partial)!r}."
+            f"{error} A place is {scale.poi:g} km here: --poi-km sets it, and --embedding none "
+            f"does without. The described photos are kept in {str(partial)!r}."
         ) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -116,6 +116,8 @@ def fit(options: argparse.Namespace) -> int:
         "thresholds": list(scale.thresholds),
     }
     made_of = f"{len(gallery)} photos, {options.features} features, embedding {options.embedding}"
+    if held_out is not None:
+        made_of += f", calibrated on {len(held_out)} photos of other places"
     save_model(model, output, description=options.description or made_of, overwrite=options.force)
     del X, store
     shutil.rmtree(partial, ignore_errors=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import cv2
 from threadpoolctl import threadpool_limits
 
 __all__ = ["single_threaded"]
@@ -25,6 +24,9 @@ def single_threaded() -> Iterator[None]:
     limits belong to the process, so threads that enter and leave in any order must agree: the
     first sets them and the last one takes them back.
     """
+    # Loaded where images are described, not where this module is.
+    import cv2
+
     global _depth, _saved
     with _lock:
         if _depth == 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -91,6 +90,9 @@ def perceptual_hash(images: Any, *, n_jobs: int | None = None, verbose: int = 0)
 
 def _hash_one(pixels: npt.NDArray[Any], _index: int) -> HashArray:
     """Hash an RGB array, uint8 or float32 from 0 to 1."""
+    # Loaded where it is used: splits by place do not need it.
+    import cv2
+
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
     if pixels.dtype != np.uint8:
         grey *= 255.0

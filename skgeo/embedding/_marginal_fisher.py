@@ -43,11 +43,11 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     Parameters
     ----------
     shrinkage : float, "auto" or "ledoit-wolf", default=0.3
-        How far the same-area scatter is drawn to the identity, in [0, 1]. The more photos, the
-        less: 0.05 to 0.15 suits several thousand. "auto" takes what makes the pairs of left-out
-        places most likely (`_shrinkage.likelihood_shrinkage`); "ledoit-wolf" what minimises the
-        expected squared error of the scatter, analytically, with places as the independent
-        observations, which shrinks too little for a scatter that is to be inverted.
+        How far the same-area scatter is drawn to the identity, in [0, 1]. "auto" takes what
+        makes the pairs of left-out places most likely (`_shrinkage.likelihood_shrinkage`);
+        "ledoit-wolf" what minimises the expected squared error of the scatter, analytically, with
+        places as the independent observations, which shrinks too little for a scatter that is
+        to be inverted. Neither located more photos than 0.3 on the sets that we measured.
     pairs : InconsistencyPairs or None, default=None
         Finds P and Q; a clone is fitted on the principal components of ``X``. None means
         ``InconsistencyPairs(k1=5, k2=50)``.

@@ -12,7 +12,7 @@ from .._geodesy import from_unit_vectors, to_unit_vectors
 from ._bounded import exact_neighbors
 from ._exact import area_numbers, other_areas, same_area_neighbors
 from ._graph import NeighborRows, PairGraph, reorder_rows, stack_rows
-from ._lists import Lists, bound_lists, nearest_in_lists, run
+from ._lists import Lists, bound_lists, nearest_in_lists, ranges, run
 from ._points import FloatArray, IndexArray, Points, make_frame, working_bytes
 from ._projection import Projection, Short, make_sketch
 from ._tiles import Allowed, allowed_pairs
@@ -162,9 +162,9 @@ def _among_members(
     groups = np.split(order, np.flatnonzero(np.diff(part)) + 1)
 
     def search(rows: IndexArray) -> NeighborRows:
-        of_rows = _ranges(nearest_anchors.indptr[rows], nearest_anchors.indptr[rows + 1])
+        of_rows = ranges(nearest_anchors.indptr[rows], nearest_anchors.indptr[rows + 1])
         chosen = nearest_anchors.indices[of_rows]
-        columns = order[_ranges(ends[chosen] - sizes[chosen], ends[chosen])]
+        columns = order[ranges(ends[chosen] - sizes[chosen], ends[chosen])]
         owner = np.repeat(np.arange(len(rows)), lengths[rows])
         if allowed.least_chord > 0.0:
             far = allowed.pairs(rows[owner], columns)
@@ -180,10 +180,3 @@ def _among_members(
         return nearest_in_lists(lists, rows, points, points, k)
 
     return reorder_rows(stack_rows(run(search, groups, threads)), order)
-
-
-def _ranges(starts: IndexArray, stops: IndexArray) -> IndexArray:
-    """Concatenate the ranges from starts to stops."""
-    lengths = stops - starts
-    offsets = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)

@@ -15,7 +15,7 @@ from ._graph import NeighborRows, PairGraph, no_rows
 from ._lists import bound_lists, nearest_in_lists
 from ._points import FloatArray, Points, make_frame, working_bytes
 from ._projection import Projection, Short, least_norms, make_sketch
-from ._tiles import Allowed, Side, smallest
+from ._tiles import Allowed, Side, room_of, smallest
 
 #: Directions of the projection in which all photos are compared, and the candidates again.
 DIRECTIONS, MORE_DIRECTIONS = 64, 256
@@ -39,7 +39,7 @@ def approximate_pairs(
     All photos are compared in 65 columns: their coordinates on the 64 directions of greatest
     variance and the norm of what these leave, so that no distance comes out too large. For each
     photo the ``n_candidates`` nearest outside its area are bounded again in 257 columns, and the
-    better half of them is compared in all columns.
+    best 40 of a hundred are compared in all columns.
 
     Parameters
     ----------
@@ -50,8 +50,7 @@ def approximate_pairs(
     k1, k2 : int
         Number of same-area and of easy-confusing neighbours, at least 1.
     n_candidates : int, default=100
-        Candidates of each photo; twice ``k2`` if that is more. Q is exact if they are as many as
-        there are photos outside.
+        Candidates of each photo; three times ``k2`` if that is more.
     coordinates : ndarray of shape (n, 2) or None
         Degrees; needed if ``min_distance_km`` is above 0.
     min_distance_km : float, default=0.0
@@ -143,8 +142,8 @@ def approximate_neighbors(
     """
     threads = effective_n_jobs(n_jobs)
     d = candidates.X.shape[1]
-    size = min(max(n_candidates, 2 * k), len(candidates.X))
-    compared = max(size // 2, k)
+    size = min(max(n_candidates, 3 * k), len(candidates.X))
+    compared = max(size * 2 // 5, k)
     same = queries is candidates
     a: Short | None = None
     if d > MORE_DIRECTIONS:
@@ -152,9 +151,11 @@ def approximate_neighbors(
         with threadpool_limits(limits=1, user_api="blas"):
             projection = Projection(candidates, MORE_DIRECTIONS)
         levels = DIRECTIONS, MORE_DIRECTIONS
-        of_queries = make_sketch(queries, projection, levels, threads=threads)
+        of_queries = make_sketch(queries, projection, levels, threads=threads, rough=True)
         of_candidates = (
-            of_queries if same else make_sketch(candidates, projection, levels, threads=threads)
+            of_queries
+            if same
+            else make_sketch(candidates, projection, levels, threads=threads, rough=True)
         )
         a, b = of_queries[DIRECTIONS], of_candidates[DIRECTIONS]
     else:
@@ -173,8 +174,8 @@ def approximate_neighbors(
         allowed.column_groups,
         allowed.column_units,
     )
-    # Heaps of all rows at the same time, so that a product serves both, only where they fit.
-    both = same and 8.0 * size * len(rows.ids) <= working_bytes(working_memory)
+    # Lists of all rows at the same time, so that a product serves both, only where they fit.
+    both = same and 8.0 * room_of(size) * len(rows.ids) <= working_bytes(working_memory)
     lists = smallest(
         rows,
         None if both else columns,

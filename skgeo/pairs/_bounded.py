@@ -22,11 +22,11 @@ from threadpoolctl import threadpool_limits
 
 from .._progress import progress
 from ._graph import NeighborRows, reorder_rows, stack_rows
-from ._lists import lists_from_pairs, nearest_in_lists
+from ._lists import lists_from_pairs, nearest_in_lists, run
 from ._points import FloatArray, IndexArray, Points, working_bytes
 from ._projection import Projection, Short, least_norms, make_sketch
 from ._search import block_side, masked_neighbors
-from ._tiles import SIDE, Allowed, Buffers, Side, below, run, smallest
+from ._tiles import SIDE, Allowed, Buffers, Side, below, room_of, smallest
 
 #: Below so many products of numbers there is nothing to save; below the second, not enough for
 #: what it takes to find a plan.
@@ -253,13 +253,13 @@ def _products(a: Short, b: Short) -> npt.NDArray[np.float32]:
     return result
 
 
-def _heap_size(k: int) -> int:
+def _list_size(k: int) -> int:
     return k + max(8, k // 2)
 
 
 def _halved(problem: Problem, budget: float) -> bool:
-    """Whether a product may serve both photos: then all rows have heaps at the same time."""
-    return problem.same and 8.0 * _heap_size(problem.k) * len(problem.rows) <= 0.5 * budget
+    """Whether a product may serve both photos: then all rows have lists at the same time."""
+    return problem.same and 8.0 * room_of(_list_size(problem.k)) * len(problem.rows) <= 0.5 * budget
 
 
 def _first(
@@ -270,21 +270,21 @@ def _first(
     side = SIDE
     if plan.limits == 0:
         side = min(side, block_side(problem.queries.X.shape[1], budget / threads))
-    heaps = smallest(
+    best = smallest(
         rows,
         None if _halved(problem, budget) else columns,
-        _heap_size(problem.k),
+        _list_size(problem.k),
         least_chord=problem.allowed.least_chord,
         side=side,
         threads=threads,
         report=_reporter(verbose, "Bounding"),
     )
     found = nearest_in_lists(
-        heaps.lists(), problem.rows, problem.queries, problem.candidates, problem.k, threads=threads
+        best.lists(), problem.rows, problem.queries, problem.candidates, problem.k, threads=threads
     )
-    # What is not in a heap is no nearer than its largest value; a heap with room has everything.
+    # What is not in a list is no nearer than its largest value; a list with room has everything.
     limits = squared_limits(found, problem.k, problem.queries.frame.scale)
-    return found, (limits <= heaps.limits) | np.isinf(heaps.limits)
+    return found, (limits <= best.limits) | np.isinf(best.limits)
 
 
 def squared_limits(found: NeighborRows, k: int, scale: float) -> npt.NDArray[np.float32]:

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from joblib import effective_n_jobs
 
 from ._bounded import SMALL, exact_neighbors
 from ._graph import NeighborRows, PairGraph, no_rows, reorder_rows, stack_rows
+from ._lists import Lists, nearest_in_lists, ranges
 from ._points import FloatArray, IndexArray, Points, make_frame
 from ._search import Mask, masked_neighbors
 from ._tiles import Allowed, allowed_pairs
 
-#: Small areas are searched together, up to so many photos.
-_PACK = 256
+#: Small areas are searched together, up to so many photos; tiny ones without products.
+_PACK, _TINY = 256, 32
 
 
 def exact_pairs(
@@ -125,17 +127,21 @@ def same_area_neighbors(
     if rows is not None:
         wanted[:] = False
         wanted[rows] = True
-    order = np.argsort(labels, kind="stable")
+    order = np.argsort(labels, kind="stable").astype(np.int64)
     starts = np.flatnonzero(np.diff(labels[order], prepend=labels[order[:1]] - 1))
+    sizes = np.diff(starts, append=len(order))
+    tiny = np.repeat(sizes <= _TINY, sizes)
+    members = [order[tiny & wanted[order]]]
+    parts = [_within_tiny(points, order, starts, sizes, wanted, k, n_jobs)]
     mask = same_area_mask(labels)
-    parts, members = [], []
-    for group in _groups(order, starts):
+    everyone = np.arange(len(labels), dtype=np.int32)
+    order = order[~tiny]
+    for group in _groups(order, np.flatnonzero(np.diff(labels[order], prepend=-1))):
         ids = np.sort(group)
         queries = ids if wanted[ids].all() else ids[wanted[ids]]
         if not len(queries):
             continue
         if len(ids) > _PACK and (labels[ids] == labels[ids[0]]).all():
-            everyone = np.arange(len(labels), dtype=np.int32)
             found = exact_neighbors(
                 points,
                 points,
@@ -162,9 +168,38 @@ def same_area_neighbors(
     return reorder_rows(stack_rows(parts), position[np.concatenate(members)])
 
 
+def _within_tiny(
+    points: Points,
+    order: IndexArray,
+    starts: IndexArray,
+    sizes: IndexArray,
+    wanted: npt.NDArray[np.bool_],
+    k: int,
+    n_jobs: int | None,
+) -> NeighborRows:
+    """Compare all photos of areas of at most `_TINY` photos directly: products save nothing."""
+    area = np.flatnonzero(sizes <= _TINY)
+    rows = order[ranges(starts[area], starts[area] + sizes[area])]
+    of_photo = np.repeat(area, sizes[area])[wanted[rows]]
+    rows = rows[wanted[rows]]
+    columns = order[ranges(starts[of_photo], starts[of_photo] + sizes[of_photo])]
+    others = columns != np.repeat(rows, sizes[of_photo])
+    lists = Lists(
+        np.concatenate([[0], np.cumsum(sizes[of_photo] - 1)]),
+        columns[others],
+        np.zeros(others.sum(), dtype=np.float32),
+    )
+    if not len(rows):
+        return no_rows(0)
+    return nearest_in_lists(lists, rows, points, points, k, threads=effective_n_jobs(n_jobs))
+
+
 def _groups(order: IndexArray, starts: IndexArray) -> list[IndexArray]:
     """Areas, the small ones packed together so that none costs a call of its own."""
-    groups, begin = [], 0
+    groups: list[IndexArray] = []
+    if not len(order):
+        return groups
+    begin = 0
     ends = [*starts[1:], len(order)]
     for start, end in zip(starts, ends, strict=True):
         if end - begin > _PACK and start > begin:

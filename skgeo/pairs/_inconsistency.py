@@ -35,12 +35,14 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         Same-area neighbours of each photo.
     k2 : int, default=10
         Easy-confusing neighbours of each photo.
-    method : {"auto", "exact", "anchor"}, default="auto"
-        How Q is found. "exact" compares all photos, by blocked matrix products whose result
-        is then proven and recomputed: exactly the nearest, ties by index. "anchor" is the fast
-        graph of the paper (fDGAE): photos are compared with the members of the ``k3`` visual
-        clusters whose centroids are nearest. "auto" is "exact" up to 30,000 photos and "anchor"
-        above. P is exact in all of them.
+    method : {"auto", "exact", "approximate", "anchor"}, default="auto"
+        How Q is found. "exact" finds exactly the nearest, ties by index: lower bounds in a few
+        columns rule out most pairs, and what they leave is compared directly. "approximate" takes
+        the ``n_candidates`` best by such bounds and compares 40 percent of them. "anchor" is the
+        fast graph of the paper (fDGAE): photos are compared with the members of the ``k3`` visual
+        clusters whose centroids are nearest; it is there so that the paper can be checked.
+        "auto" is "exact" up to 7.5e12 products (photos times photos times features; 50,000
+        photos with the low-level features) and "approximate" above. P is exact in all of them.
     k3 : int, default=50
         Visual clusters looked into by ``method="anchor"``.
     min_distance_km : float, default=0.0
@@ -67,10 +69,14 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         For ``method="anchor"``: bandwidth of the mean shift on visual features inside each
         area, as a fraction of the root mean square distance between photos of one area. The
         bandwidth of the paper, 0.01, is on a scale of the features that it does not give.
+    n_candidates : int, default=100
+        For ``method="approximate"``: candidates of each photo; three times ``k2`` if that is more.
     store_X : bool, default=True
         Whether `fit` keeps X, by reference, for `partial_fit`. Pickles then hold the photos'
         features; with False they are small. What calls `partial_fit` from the start keeps them in
         any case.
+    verbose : int, default=0
+        Above 0: tell which method "auto" chose, and show progress bars.
 
     Attributes
     ----------
@@ -94,7 +100,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         The locations of the photos, degrees; None where ``y`` held labels.
     poi_ : estimator or None
         The clone of ``poi``, fitted on the photos of `fit`; None where ``y`` held labels.
-    method_ : {"exact", "anchor"}
+    method_ : {"exact", "approximate", "anchor"}
         The method used.
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -104,6 +110,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
     See Also
     --------
     skgeo.pairs.exact_pairs : The algorithm of "exact" as a function.
+    skgeo.pairs.approximate_pairs : The algorithm of "approximate" as a function.
     skgeo.pairs.anchor_pairs : The algorithm of "anchor" as a function.
     skgeo.pairs.pair_recall : How much of an exact Q an approximate one has.
     skgeo.cluster.POIMeanShift : The areas.
@@ -140,7 +147,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "k1": [Interval(Integral, 1, None, closed="left")],
         "k2": [Interval(Integral, 1, None, closed="left")],
-        "method": [StrOptions({"auto", "exact", "anchor"})],
+        "method": [StrOptions({"auto", "exact", "approximate", "anchor"})],
         "k3": [Interval(Integral, 1, None, closed="left")],
         "min_distance_km": [Interval(Real, 0, None, closed="left")],
         "poi": [HasMethods(["fit"]), None],
@@ -148,7 +155,9 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "anchor_bandwidth": [Interval(Real, 0, None, closed="neither")],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
         "store_X": ["boolean"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -156,7 +165,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         k1: int = 20,
         k2: int = 10,
         *,
-        method: Literal["auto", "exact", "anchor"] = "auto",
+        method: Literal["auto", "exact", "approximate", "anchor"] = "auto",
         k3: int = 50,
         min_distance_km: float = 0.0,
         poi: Any = None,
@@ -164,7 +173,9 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         anchor_bandwidth: float = 0.8,
+        n_candidates: int = 100,
         store_X: bool = True,
+        verbose: int = 0,
     ) -> None:
         self.k1 = k1
         self.k2 = k2
@@ -176,7 +187,9 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.anchor_bandwidth = anchor_bandwidth
+        self.n_candidates = n_candidates
         self.store_X = store_X
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the pairs.
@@ -223,7 +236,11 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
             self.labels_ = area_labels(self.poi_, len(X))
         self.coordinates_ = places.coordinates
         self._areas = None if self.poi_ is None else known_areas(self.poi_, self.labels_)
-        self.method_ = resolve_method(self.method, len(X))
+        self.method_ = resolve_method(self.method, *X.shape)
+        if self.verbose and self.method == "auto":
+            n, d = X.shape
+            told = f"InconsistencyPairs: method={self.method_!r} for {n:,} photos x {d:,} features"
+            print(told)  # noqa: T201  what verbose is for
         seed = None
         if self.random_state is not None:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -233,12 +250,13 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
             min_distance_km=float(self.min_distance_km),
             anchor_bandwidth=float(self.anchor_bandwidth),
             seed=seed,
+            n_candidates=int(self.n_candidates),
         )
         photos = (X, self.labels_, places.coordinates, settings, int(self.k1), int(self.k2))
         if memory is None:
-            graph = compute_pairs(*photos, self.n_jobs)
+            graph = compute_pairs(*photos, self.n_jobs, self.verbose)
         else:
-            graph = remembered_pairs(memory, *photos, self.n_jobs)
+            graph = remembered_pairs(memory, *photos, self.n_jobs, self.verbose)
         self._graph_options = self._row_options()
         self._photos = keep_photos([], X, copy=False) if self.store_X else None
         return self._set_graph(graph)

@@ -17,14 +17,15 @@ from ..cluster._compiled import compiled, inner
 
 Array = npt.NDArray[Any]
 
-#: What fills a heap in which there is room: infinitely far.
+#: What fills a list in which there is room: infinitely far.
 EMPTY = np.uint64(0x7F800000FFFFFFFF)
 
 _CHUNK = 64
 _BLOCK = 128  # of numpy's pairwise sum
 
 #: Sums in any order: only for what carries a bound on its rounding error.
-_loosely: Any = numba.njit(
+_njit: Any = numba.njit
+_loosely: Any = _njit(
     nogil=True,
     error_model="numpy",
     no_cpython_wrapper=True,
@@ -34,7 +35,7 @@ _loosely: Any = numba.njit(
 
 @_loosely
 def _dot(a: Array, b: Array) -> float:
-    total = np.float32(0.0)
+    total: Any = np.float32(0.0)
     for i in range(len(a)):
         total += a[i] * b[i]
     return total
@@ -47,7 +48,7 @@ def _dot(a: Array, b: Array) -> float:
 def _any_push(
     row: Array, norms: Array, groups: Array, limits: Array, norm: float, group: int, limit: float
 ) -> int:
-    hits = np.int32(0)
+    hits: Any = np.int32(0)
     for j in range(len(row)):
         most = max(limits[j], limit)
         hits |= np.int32(row[j] + (norms[j] + norm) <= most) & np.int32(groups[j] != group)
@@ -58,7 +59,7 @@ def _any_push(
 def _any_bound(
     row: Array, norms: Array, groups: Array, norm: float, group: int, limit: float
 ) -> int:
-    hits = np.int32(0)
+    hits: Any = np.int32(0)
     for j in range(len(row)):
         hits |= np.int32(row[j] + (norms[j] + norm) <= limit) & np.int32(groups[j] != group)
     return hits
@@ -72,30 +73,44 @@ def _far(a: Array, b: Array, least_chord: float) -> bool:
 
 
 @inner
-def _replace_root(heap: Array, key: int) -> None:
-    """Put a smaller key in place of the largest of a heap."""
-    size, i = len(heap), 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
+def _select(keys: Array, size: int) -> None:
+    """Bring the ``size`` smallest of different keys to the front, the largest of them last."""
+    low, high, target = 0, len(keys) - 1, size - 1
+    while low < high:
+        # The middle of three: what is half in order already costs no more.
+        middle = (low + high) // 2
+        a, b, c = keys[low], keys[middle], keys[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while keys[i] < pivot:
+                i += 1
+            while keys[j] > pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i += 1
+                j -= 1
+        if target <= j:
+            high = j
+        elif target >= i:
+            low = i
+        else:
             break
-        if child + 1 < size and heap[child + 1] > heap[child]:
-            child += 1
-        if heap[child] <= key:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = key
 
 
 @inner
-def _offer(heap: Array, limits: Array, i: int, bits: int, column: int) -> None:
-    """Take the column into the heap of row i if (value, column) is among its smallest."""
-    key = (np.uint64(bits) << np.uint64(32)) | np.uint64(column)
-    if key < heap[0]:
-        _replace_root(heap, key)
-        # Half of the root is the bits of the largest value, infinity where there is room.
-        limits[i] = np.uint32(heap[0] >> np.uint64(32))
+def _offer(
+    keys: Array, counts: Array, limits: Array, i: int, size: int, bits: int, column: int
+) -> None:
+    """Note (value, column) for row i; where the row is full, keep the ``size`` smallest."""
+    keys[counts[i]] = (np.uint64(bits) << np.uint64(32)) | np.uint64(column)
+    counts[i] += 1
+    if counts[i] == len(keys):
+        _select(keys, size)
+        counts[i] = size
+        # Half of a key is the bits of its value.
+        limits[i] = np.uint32(keys[size - 1] >> np.uint64(32))
 
 
 @compiled
@@ -104,21 +119,21 @@ def push_tile(
     bits: Array,
     a: tuple[Array, Array, Array, Array],
     b: tuple[Array, Array, Array, Array],
-    a_heaps: Array,
-    a_limits_and_bits: tuple[Array, Array],
-    b_heaps: Array,
-    b_limits_and_bits: tuple[Array, Array],
+    of_rows: tuple[Array, Array, Array, Array],
+    of_columns: tuple[Array, Array, Array, Array],
+    size: int,
     least_chord: float,
 ) -> None:
-    """Offer all allowed pairs of a tile to the heaps of the rows, and of the columns if any.
+    """Offer all allowed pairs of a tile to the lists of the rows, and of the columns if any.
 
     ``a`` and ``b`` are (ids, norms, groups, unit vectors), with norms less what rounding may add
     to an entry; ``bits`` is the tile seen as uint32.
-    A heap holds the smallest (value, id), packed into uint64. Limits are single precision and the
-    same memory as uint32. Columns without heaps have limits of -1.
+    A list is (keys, counts, limits, limits as uint32); a key is (value, id), packed into uint64,
+    and what exceeds the limit is not among the ``size`` smallest. Columns without lists have limits
+    of -1.
     """
-    a_limits, a_limit_bits = a_limits_and_bits
-    b_limits, b_limit_bits = b_limits_and_bits
+    a_keys, a_counts, a_limits, a_limit_bits = of_rows
+    b_keys, b_counts, b_limits, b_limit_bits = of_columns
     a_ids, a_norms, a_groups, a_units = a
     b_ids, b_norms, b_groups, b_units = b
     m, n = tile.shape
@@ -146,9 +161,9 @@ def push_tile(
                     continue
                 tile[i, j] = value
                 if by_row:
-                    _offer(a_heaps[i], a_limit_bits, i, bits[i, j], b_ids[j])
+                    _offer(a_keys[i], a_counts, a_limit_bits, i, size, bits[i, j], b_ids[j])
                 if by_column:
-                    _offer(b_heaps[j], b_limit_bits, j, bits[i, j], a_ids[i])
+                    _offer(b_keys[j], b_counts, b_limit_bits, j, size, bits[i, j], a_ids[i])
 
 
 @compiled
@@ -334,7 +349,7 @@ def nearest_listed(
     computed = 0
     for i in range(len(rows)):
         begin, end = indptr[i], indptr[i + 1]
-        order = np.argsort(bounds[begin:end])
+        order = np.argsort(bounds[begin:end], kind="mergesort")
         found = 0
         limit = raw_limit = np.inf
         for rank in range(min(most, end - begin)):
@@ -343,9 +358,10 @@ def nearest_listed(
                 break
             column = columns[at]
             computed += 1
-            about = _about(a[rows[i]], b[column])
-            if about > raw_limit and about < np.inf:
-                continue
+            if found == k:
+                about = _about(a[rows[i]], b[column])
+                if about > raw_limit and about < np.inf:
+                    continue
             distance = np.sqrt(
                 _squared_distance(a[rows[i]], b[column], starts, sizes, values, merges)
             )

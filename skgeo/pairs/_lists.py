@@ -51,7 +51,12 @@ def bound_lists(lists: Lists, rows: IndexArray, queries: Short, candidates: Shor
     """Bound the same lists in other columns."""
     bounds = np.empty(len(lists.columns), dtype=np.float32)
     kernels.bound_lists(
-        lists.indptr, lists.columns, rows, tuple(queries), tuple(candidates), bounds
+        lists.indptr,
+        lists.columns,
+        rows,
+        (queries.columns, queries.norms),
+        (candidates.columns, candidates.norms),
+        bounds,
     )
     return lists._replace(bounds=bounds)
 
@@ -126,3 +131,10 @@ def run(work: Callable[[T], R], tasks: Iterable[T], threads: int) -> list[R]:
         with ThreadPoolExecutor(threads) as pool:
             # In portions: the bar of `tasks` goes on as the work does.
             return list(pool.map(work, tasks))
+
+
+def ranges(starts: IndexArray, stops: IndexArray) -> IndexArray:
+    """Concatenate the ranges from starts to stops."""
+    lengths = stops - starts
+    offsets = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - offsets, lengths)

@@ -42,6 +42,7 @@ def remembered_pairs(
     k1: int,
     k2: int,
     n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> PairGraph:
     """Compute the graph once for all ``k1``, ``k2`` up to the next level, then cut it.
 
@@ -62,7 +63,7 @@ def remembered_pairs(
 
     def compute(level: int) -> PairGraph:
         if settings.method != "exact":
-            return compute_pairs(X, labels, coordinates, settings, level, level, n_jobs)
+            return compute_pairs(X, labels, coordinates, settings, level, level, n_jobs, verbose)
         near: NeighborRows = _at_level(
             memory,
             _lists_at_level,
@@ -95,6 +96,10 @@ def _at_level(
 ) -> Any:
     """Read what is filed under the key at this level or a higher one, or compute and file it."""
     stored = memory.cache(function, ignore=["compute"])
+    with _one_at_a_time(memory, function.__name__):
+        # The first call files the function's source. Older joblibs write it in place: who reads
+        # half of it takes the function for another one, and clears what it had.
+        stored.check_call_in_cache(key, level, compute)
     with _one_at_a_time(memory, key):
         higher = level
         while higher <= _LAST_LEVEL:

@@ -20,9 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from ._points import FloatArray, IndexArray, Points, row_slices
 
-_SAMPLE = 4096
+_SAMPLE = 2048
 _OVERSAMPLING = 16
-_POWER_ITERATIONS = 3
+_POWER_ITERATIONS = 2
 
 #: Roundings of a bound beyond those of its sum of products: of the columns to single
 #: precision, and of norms of the rest near 0, whose squares cancel in double precision.
@@ -80,6 +80,7 @@ def make_sketch(
     *,
     ids: IndexArray | None = None,
     threads: int = 1,
+    rough: bool = False,
 ) -> dict[int, Short]:
     """Write points in short columns, for several numbers of directions.
 
@@ -95,6 +96,8 @@ def make_sketch(
         Which points; all by default.
     threads : int
         Over blocks of rows; they change nothing.
+    rough : bool
+        Project in single precision, at half of the cost: bounds may then be a little too large.
 
     Returns
     -------
@@ -105,14 +108,15 @@ def make_sketch(
     most = max(levels)
     columns = {p: np.empty((n, p + 1), dtype=np.float32) for p in levels}
     norms = np.empty(n)
+    basis = projection.basis[:, :most].astype(np.float32 if rough else np.float64)
 
     def fill(part: slice) -> None:
         block = points.convert(points.X[part if ids is None else ids[part]])
         block -= projection.mean
-        z = block @ projection.basis[:, :most]
+        z = block.astype(basis.dtype) @ basis
         norms[part] = np.einsum("ij,ij->i", block, block)
         for p in levels:
-            head = z[:, :p]
+            head = z[:, :p].astype(np.float64)
             rest = norms[part] - np.einsum("ij,ij->i", head, head)
             columns[p][part, :p] = head
             columns[p][part, p] = np.sqrt(np.maximum(rest, 0.0))

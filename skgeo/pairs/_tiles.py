@@ -99,32 +99,55 @@ class Side(NamedTuple):
         return self.ids[at], self.norms[at], self.groups[at], units
 
 
-class Heaps:
-    """The smallest (value, id) of each row so far, and the largest value of each as its limit."""
+class Smallest:
+    """The smallest (value, id) of each row so far, in any order, and a limit on what may join."""
 
     def __init__(self, n_rows: int, size: int) -> None:
-        self.keys = np.full((n_rows, size), kernels.EMPTY, dtype=np.uint64)
+        self.size = size
+        # Some room, so that the smallest are selected only now and then.
+        self.keys = np.full((n_rows, room_of(size)), kernels.EMPTY, dtype=np.uint64)
+        self.counts = np.zeros(n_rows, dtype=np.int32)
         self.limits = np.full(n_rows, np.inf, dtype=np.float32)
 
     def part(self, at: slice) -> tuple[Any, ...]:
+        """What a compiled loop wants to know."""
         limits = self.limits[at]
-        return self.keys[at], (limits, limits.view(np.uint32))
+        return self.keys[at], self.counts[at], limits, limits.view(np.uint32)
+
+    def finish(self) -> Smallest:
+        """Sort; the limit becomes the largest value kept, or infinity where there is room."""
+        for at in _parts(len(self.keys), SIDE):
+            keys = self.keys[at]
+            keys[np.arange(keys.shape[1]) >= self.counts[at, None]] = kernels.EMPTY
+            keys.sort(axis=1)
+        self.keys = self.keys[:, : self.size]
+        self.limits = _values(self.keys[:, -1])
+        return self
 
     def lists(self) -> Lists:
-        """Return the candidates in the heaps, nearest first."""
-        self.keys.sort(axis=1)
+        """Return the candidates of each row, nearest first."""
         there = self.keys < kernels.EMPTY
         counts = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
         keys = self.keys[there]
-        bounds = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)
-        return Lists(counts, (keys & np.uint64(0xFFFFFFFF)).astype(np.int32), bounds)
+        return Lists(counts, (keys & np.uint64(0xFFFFFFFF)).astype(np.int32), _values(keys))
+
+
+def room_of(size: int) -> int:
+    """How many keys a row holds to find its ``size`` smallest."""
+    return size + max(16, size // 2)
+
+
+def _values(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+    return (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
 
 class Buffers(threading.local):
     """Memory for one tile of each thread."""
 
+    memory: npt.NDArray[np.float32] | None = None
+
     def tile(self, m: int, n: int) -> npt.NDArray[np.float32]:
-        if getattr(self, "memory", None) is None or self.memory.size < m * n:
+        if self.memory is None or self.memory.size < m * n:
             self.memory = np.empty(m * n, dtype=np.float32)
         return self.memory[: m * n].reshape(m, n)
 
@@ -138,17 +161,18 @@ def smallest(
     side: int = SIDE,
     threads: int = 1,
     report: Callable[[Iterable[T], int], Iterable[T]] = lambda tasks, _: tasks,
-) -> Heaps:
+) -> Smallest:
     """Find the ``size`` smallest bounds ``|a|^2 + |b|^2 - 2 a.b`` of each row, ties by id.
 
     ``columns`` of None are the rows themselves: each product is made once and serves both. The
     result depends neither on threads nor on the order of the tiles.
     """
-    heaps = Heaps(len(rows.ids), size)
+    lists = Smallest(len(rows.ids), size)
     row_parts = _parts(len(rows.ids), side)
     buffers = Buffers()
     nobody = np.full(side, -1.0, dtype=np.float32)
-    no_heaps = np.empty((0, size), dtype=np.uint64), (nobody, nobody.view(np.uint32))
+    no_counts = np.empty(0, dtype=np.int32)
+    no_lists = np.empty((0, 0), np.uint64), no_counts, nobody, nobody.view(np.uint32)
 
     def tile(i: slice, j: slice, other: Side, both: bool) -> None:
         a, b = rows.part(i), other.part(j)
@@ -161,8 +185,9 @@ def smallest(
             products.view(np.uint32),
             a,
             b,
-            *heaps.part(i),
-            *(heaps.part(j) if both else no_heaps),
+            lists.part(i),
+            lists.part(j) if both else no_lists,
+            size,
             least_chord,
         )
 
@@ -174,12 +199,12 @@ def smallest(
                 tile(i, j, columns, False)
 
         run(strip, report(row_parts, len(row_parts)), threads)  # type: ignore[arg-type]
-        return heaps
+        return lists.finish()
     n = len(row_parts)
     rounds: Any = report(tournament(n), n + n % 2)  # type: ignore[arg-type]
     for games in rounds:
         run(lambda g: tile(row_parts[g[0]], row_parts[g[1]], rows, g[0] != g[1]), games, threads)
-    return heaps
+    return lists.finish()
 
 
 def below(

@@ -161,3 +161,16 @@ def test_search_within_areas_equals_the_whole_graph(rng, n_areas):
     found = same_area_neighbors(points, labels, 6)
     for left, right in zip(exact_pairs(X, labels, 6, 1).same_area, found, strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("n_areas", [2, 25, 120])
+def test_search_within_areas_for_some_rows(rng, n_areas):
+    X = rng.normal(size=(700, 4))
+    labels = rng.integers(0, n_areas, 700) ** 2 // n_areas  # areas of all sizes
+    points = Points(X, make_frame(X))
+    rows = np.flatnonzero(rng.random(700) < 0.3)
+    everyone = same_area_neighbors(points, labels, 6)
+    some = same_area_neighbors(points, labels, 6, rows=rows)
+    for i, s in enumerate(rows):
+        expected = everyone.indices[everyone.indptr[s] : everyone.indptr[s + 1]]
+        np.testing.assert_array_equal(some.indices[some.indptr[i] : some.indptr[i + 1]], expected)

@@ -13,10 +13,16 @@ from sklearn.cluster import DBSCAN
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgeo.cluster import POIMeanShift
-from skgeo.pairs import InconsistencyPairs, _compute, anchor_pairs, exact_pairs
+from skgeo.pairs import InconsistencyPairs, _compute, anchor_pairs, approximate_pairs, exact_pairs
 
 
-@parametrize_with_checks([InconsistencyPairs(), InconsistencyPairs(3, 2, method="anchor", k3=2)])
+@parametrize_with_checks(
+    [
+        InconsistencyPairs(),
+        InconsistencyPairs(3, 2, method="anchor", k3=2),
+        InconsistencyPairs(3, 2, method="approximate"),
+    ]
+)
 def test_scikit_learn_conformance(estimator, check):
     check(estimator)
 
@@ -32,7 +38,7 @@ def _assert_is(pairs, graph):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("method", ["exact", "anchor", "auto"])
+@pytest.mark.parametrize("method", ["exact", "approximate", "anchor", "auto"])
 def test_is_a_thin_shell(photos, dtype, method):
     X, _, coordinates = photos
     X = X.astype(dtype)
@@ -43,21 +49,28 @@ def test_is_a_thin_shell(photos, dtype, method):
     assert pairs.classes_ is None
     if method == "anchor":
         _assert_is(pairs, anchor_pairs(X, labels, 6, 4, k3=5))
+    elif method == "approximate":
+        _assert_is(pairs, approximate_pairs(X, labels, 6, 4))
     else:
         _assert_is(pairs, exact_pairs(X, labels, 6, 4))
-    assert pairs.method_ == ("anchor" if method == "anchor" else "exact")
+    assert pairs.method_ == ("exact" if method == "auto" else method)
     assert pairs.n_features_in_ == 6
 
 
-def test_auto_chooses_by_size(photos, monkeypatch):
+def test_auto_chooses_by_what_it_costs(photos, monkeypatch, capsys):
     X, labels, _ = photos
-    assert _compute.resolve_method("auto", 30_000) == "exact"
-    assert _compute.resolve_method("auto", 30_001) == "anchor"
-    monkeypatch.setattr(_compute, "AUTO_EXACT_MAX", len(X) - 1)
-    pairs = InconsistencyPairs(6, 4, k3=5).fit(X, labels)
-    assert pairs.method_ == "anchor"
-    _assert_is(pairs, anchor_pairs(X, labels, 6, 4, k3=5))
+    assert _compute.resolve_method("auto", 50_000, 2971) == "exact"
+    assert _compute.resolve_method("auto", 51_000, 2971) == "approximate"
+    assert _compute.resolve_method("auto", 51_000, 100) == "exact"
+    monkeypatch.setattr(_compute, "AUTO_EXACT_MAX", X.size * len(X) - 1)
+    pairs = InconsistencyPairs(6, 4, n_candidates=15).fit(X, labels)
+    assert pairs.method_ == "approximate"
+    _assert_is(pairs, approximate_pairs(X, labels, 6, 4, n_candidates=15))
     assert InconsistencyPairs(method="exact").fit(X, labels).method_ == "exact"
+    assert capsys.readouterr().out == ""
+    InconsistencyPairs(verbose=1).fit(X, labels)
+    told = capsys.readouterr().out
+    assert "method='approximate' for 120 photos x 6 features" in told
 
 
 def test_known_areas(photos):
@@ -149,7 +162,9 @@ def test_one_photo():
         ({"k2": 0}, "k2"),
         ({"k1": 2.5}, "k1"),
         ({"k3": 0}, "k3"),
-        ({"method": "approximate"}, "method"),
+        ({"method": "fast"}, "method"),
+        ({"n_candidates": 0}, "n_candidates"),
+        ({"verbose": "loud"}, "verbose"),
         ({"min_distance_km": -1}, "min_distance_km"),
         ({"poi": "grid"}, "poi"),
         ({"memory": 3}, "memory"),

@@ -168,6 +168,8 @@ def _nearest_or_own(
     """
     from ._suppress import nearest_near
 
+    if len(centers) < 4:  # scikit-learn takes no tree, and scalar products far away are coarse
+        return nearest_center(centers, points, n_jobs=n_jobs)
     square = np.zeros(len(points))
     for axis in range(points.shape[1]):
         square += (points[:, axis] - centers[own, axis]) ** 2

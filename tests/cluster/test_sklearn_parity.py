@@ -152,6 +152,14 @@ def test_photographs_of_the_world(bandwidth):
     assert_same_clusters(make_photo_coordinates(600, random_state=3).coordinates, bandwidth)
 
 
+@pytest.mark.parametrize("n_centers", [2, 3, 4])
+def test_few_centers_so_far_away_that_scalar_products_are_coarse(n_centers):
+    rng = np.random.default_rng(0)
+    middles = 1e9 + 30.0 * np.arange(n_centers)[:, None] * [1.0, -1.0]
+    points = middles[rng.integers(0, n_centers, 200)] + rng.normal(size=(200, 2)).round(2)
+    assert_same_clusters(points, 8.0)
+
+
 def test_sixteen_dimensions_which_scikit_learn_does_not_put_into_a_tree():
     assert_same_clusters(np.random.default_rng(0).normal(size=(40, 16)), 5.0)
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.svm import SVC
+
+from ._svm import TOLERANCE, one_against_rest
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
@@ -76,10 +77,8 @@ def margins(
         Positive on the side of the class.
     """
     values = np.empty(int(classes.max()) + 1)
-    for label in range(len(values)):
-        svm = SVC(C=machine.C, kernel="precomputed", class_weight=machine.class_weight)
-        svm.fit(kernel, classes == label)
-        values[label] = svm.dual_coef_[0] @ of_query[svm.support_] + svm.intercept_[0]
+    balanced = machine.class_weight == "balanced"
+    one_against_rest(kernel, of_query, classes, machine.C, balanced, TOLERANCE, values)
     return values
 
 

@@ -1,0 +1,190 @@
+"""Seconds an epoch of the auto-encoder, beside the matrix products that it cannot do without.
+
+The floor is the products of the same batches and layers, forward and backward, of torch in the
+same process and on the same threads: no activation, no loss, no optimiser, no gathering, one set
+of rows reused. Each size is a process of its own, whose greatest memory is given with what of it
+were the rows. The time of a step hardly depends on n, so that a few hundred steps are timed
+(--steps) and an epoch is calculated from them; the whole loop runs: batches, partners, losses,
+optimiser, schedule, history.
+
+    python benchmarks/dgae_cost.py [--n 5000 20000 100000] [--batch 128 512 2048]
+        [--layers 2000-1000-500 256-128] [--steps 100] [--device cpu] [--precision float32]
+        [--init pretrain marginal-fisher]
+
+Rows of 2,971 columns. On a GPU: --device cuda --precision bfloat16 --n 664720 (8 GB of rows in
+main memory).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from skgeo.embedding._batches import PairData, PairGraph, Places
+from skgeo.embedding._network import AutoEncoder, ResidualAutoEncoder
+from skgeo.embedding._objective import GeoObjective
+from skgeo.embedding._training import train
+
+COLUMNS, Z_COLUMNS = 2971, 500
+K1, K2 = 20, 10
+
+
+def graph(n: int, k: int, rng: np.random.Generator) -> PairGraph:
+    """Random pairs, k a row."""
+    indices = rng.integers(n, size=n * k)
+    return PairGraph(sp.csr_array((np.ones(n * k), indices, np.arange(0, n * k + 1, k))), None)
+
+
+def products(network: AutoEncoder, batch: int, device: str, dtype: torch.dtype) -> list[tuple]:
+    """Pairs of matrices whose products make a step, by shape: forward, then backward."""
+    shapes = []
+    rows = 3 * batch  # the anchor and a partner of each kind
+    layers = [(layer.in_features, layer.out_features, rows) for layer in network.encoder]
+    layers += [(layer.in_features, layer.out_features, batch) for layer in network.decoder]
+    if isinstance(network, ResidualAutoEncoder):
+        correction = network.correction
+        layers.append((correction.in_features, correction.out_features, rows))
+    for i, (a, b, m) in enumerate(layers):
+        shapes.append(((m, a), (a, b)))  # forward
+        shapes.append(((b, m), (m, a)))  # gradient of the weights
+        if i:
+            shapes.append(((m, b), (b, a)))  # gradient of the input; the rows need none
+    return [
+        tuple(torch.randn(shape, device=device, dtype=dtype) for shape in pair) for pair in shapes
+    ]
+
+
+def wait(device: str) -> None:
+    """Until the device has done what it was told."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """One setting: seconds of a step and of its floor."""
+    rng = np.random.default_rng(0)
+    n, batch = args.n[0], args.batch[0]
+    sizes = [int(v) for v in args.layers[0].split("-")]
+    residual = args.init[0] == "marginal-fisher"
+    columns = Z_COLUMNS if residual else COLUMNS
+    X = np.empty((n, columns), dtype=np.float32)
+    for start in range(0, n, 4096):
+        rng.standard_normal(dtype=np.float32, out=X[start : start + 4096])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    kind = ResidualAutoEncoder if residual else AutoEncoder
+    network = kind([columns, *sizes], "tanh", "identity").to(args.device)
+    places = Places(rng.integers(max(1, n // 50), size=n))
+    graphs = graph(n, K1, rng), graph(n, K2, rng)
+    anchors = rng.permutation(n)[: min(n, args.steps * batch)]
+    data = PairData(X, *graphs, anchors=anchors, places=places)
+    objective = GeoObjective(
+        3.0,
+        3.0,
+        1e-6,
+        scale_free=True,
+        margin=0.5,
+        code_size=network.block_sizes[-1],
+        pair_loss="multi-similarity",
+        unit_codes=residual,
+    )
+    objective.variance.fill_(float(columns))
+    settings = {
+        "batch_size": batch,
+        "learning_rate": 1e-3,
+        "device": args.device,
+        "precision": args.precision,
+        "rng": rng,
+    }
+    few = PairData(X, *graphs, anchors=anchors[: 2 * batch], places=places)
+    train(network, objective, few, phase="warm", max_epochs=1, **settings)
+    # Interleaved: a busy machine slows both alike.
+    steps = -(-len(anchors) // batch)
+    dtype = torch.bfloat16 if args.precision == "bfloat16" else torch.float32
+    pairs = products(network, batch, args.device, dtype)
+    flops = sum(2.0 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in pairs)
+    loop, floor, clock = [], [], []
+    for _ in range(args.repeats):
+        wait(args.device)
+        start, cpu = time.perf_counter(), time.process_time()
+        train(network, objective, data, phase="timed", max_epochs=1, **settings)
+        wait(args.device)
+        clock.append((time.perf_counter() - start) / steps)
+        loop.append((time.process_time() - cpu) / steps)
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in range(steps):
+            for a, b in pairs:
+                a @ b
+        wait(args.device)
+        spent = time.perf_counter() - start, time.process_time() - cpu
+        floor.append(spent[0 if args.device.startswith("cuda") else 1] / steps)
+    step = np.median(clock if args.device.startswith("cuda") else loop)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "step": float(step),
+        "floor": float(np.median(floor)),
+        "flops": flops,
+        "rows_mb": X.nbytes / 2**20,
+        "more_mb": (after - before) / 2**10,
+    }
+
+
+def main() -> None:
+    """Print one line a setting."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--n", type=int, nargs="+", default=[5000, 20000, 100000])
+    parser.add_argument("--batch", type=int, nargs="+", default=[128, 512])
+    parser.add_argument("--layers", nargs="+", default=["2000-1000-500", "256-128"])
+    parser.add_argument("--init", nargs="+", default=["pretrain", "marginal-fisher"])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.one:
+        print(json.dumps(measure(args)))
+        return
+    unit = "s" if args.device.startswith("cuda") else "CPU s"
+    print(
+        f"{'n':>8} {'init':16}{'layers':16}{'batch':>6}{f'{unit}/epoch':>13}{'floor':>9}"
+        f"{'share':>7}{'GFLOP/s':>9}{'rows MB':>9}{'more MB':>9}"
+    )
+    for init in args.init:
+        for layers in args.layers:
+            for batch in args.batch:
+                for n in args.n:
+                    chosen = [
+                        *("--n", str(n), "--batch", str(batch), "--layers", layers),
+                        *("--init", init, "--steps", str(args.steps), "--device", args.device),
+                        *("--precision", args.precision, "--threads", str(args.threads)),
+                        *("--repeats", str(args.repeats), "--one"),
+                    ]
+                    answer = subprocess.run(
+                        [sys.executable, __file__, *chosen],
+                        check=True,
+                        capture_output=True,
+                        text=True,
+                    )
+                    found = json.loads(answer.stdout)
+                    epoch = -(-n // batch)
+                    print(
+                        f"{n:8} {init:16}{layers:16}{batch:6}{found['step'] * epoch:13.1f}"
+                        f"{found['floor'] * epoch:9.1f}{found['floor'] / found['step']:7.0%}"
+                        f"{found['flops'] / found['step'] / 1e9:9.0f}{found['rows_mb']:9.0f}"
+                        f"{found['more_mb']:9.0f}",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()

@@ -56,6 +56,9 @@ from .neighbors import (
     KNNGeoRegressor as KNNGeoRegressor,
 )
 from .neighbors import (
+    LazyGeoRegressor as LazyGeoRegressor,
+)
+from .neighbors import (
     RandomGeoRegressor as RandomGeoRegressor,
 )
 from .pairs import InconsistencyPairs as InconsistencyPairs

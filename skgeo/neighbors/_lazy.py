@@ -187,7 +187,8 @@ class LazyGeoRegressor(CalibratedMixin, GalleryMixin, GeoRegressorMixin, BaseEst
 
     def _take(self, gallery: npt.NDArray[Any]) -> None:
         slices = resolve_blocks(self.blocks, gallery.shape[1])
-        names = list(slices) if self.search_blocks is None else list(self.search_blocks)
+        chosen = slices if self.search_blocks is None else self.search_blocks
+        names = list(dict.fromkeys(chosen))  # each once
         unknown = [name for name in names if name not in slices]
         if unknown or not names:
             raise ValueError(

@@ -138,6 +138,8 @@ def test_blocks_are_put_on_an_equal_footing_and_search_may_use_some(world, rng):
     )
     np.testing.assert_array_equal(indices, rows)
     np.testing.assert_allclose(distances, mine)
+    twice = clone(lazy).set_params(search_blocks=["good", "good"]).fit(loud[0], y)
+    np.testing.assert_array_equal(twice.kneighbors(loud[1], 5)[0], distances)
     noisy = LazyGeoRegressor(30).fit(loud[0], y)
     assert lazy.score(loud[1], true) > noisy.score(loud[1], true) + 0.2
     for wrong in (["bad"], []):

@@ -123,4 +123,5 @@ def finish(ax: Axes, title: str, x: str, y: str) -> None:
     """Label a panel."""
     ax.axhline(0.0, color="0.6", lw=0.8)
     ax.set(title=title, xlabel=x, ylabel=y)
-    ax.legend(frameon=False, fontsize=8)
+    ax.margins(y=0.12)
+    ax.legend(frameon=False, fontsize=8, loc="best")

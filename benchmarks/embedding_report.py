@@ -122,7 +122,7 @@ def draw(results: pd.DataFrame, sets: dict[str, ImageSet], path: Path) -> None:
         (name, kind, rows)
         for name in sets
         for kind in ("lowlevel", "cnn")
-        if len(rows := chosen_rows(results, name, kind, "fixed"))
+        if (rows := chosen_rows(results, name, kind, "fixed"))["system"].isin(REFERENCES).any()
     ]
     n_columns = min(4, len(panels))
     n_rows = -(-len(panels) // n_columns)

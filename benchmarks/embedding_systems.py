@@ -27,6 +27,9 @@ from skgeo.pairs import InconsistencyPairs
 
 HISTOGRAMS = ("color", "texture", "line")
 N_COMPONENTS = 500
+#: From so many photos on, networks take fewer epochs: there are more steps in each.
+LARGE = 10_000
+LARGE_STEPS = {"max_epochs": 9, "validation_fraction": 0.05, "refit": False, "replay_size": 0}
 #: POIs of so many times the set's smallest threshold.
 RADII = [0.5, 1.0, 2.0, 4.0]
 
@@ -204,6 +207,8 @@ def auto_encoder(
 ) -> Embedding:
     """DGAE, or the plain auto-encoder where alpha and beta are 0."""
     gallery, queries = task.reduced()
+    if len(gallery) >= LARGE:
+        parameters = {**LARGE_STEPS, **parameters}
     model = DGAETransformer(
         pairs=pairs_of(task, radius, k1, k2, method), random_state=task.seed, **parameters
     )
@@ -232,15 +237,22 @@ class System(NamedTuple):
         return drawn[:n]
 
 
-NETWORK = {"hidden_layer_sizes": (200, 100, 50)}
-NETWORK_SPACE = {
-    "hidden_layer_sizes": [(200, 100, 50), (300, 150), (200,), (400, 200, 100)],
+NETWORK = {"hidden_layer_sizes": (512, 256)}
+SIZES = [(512, 256), (256,), (256, 128), (200, 100, 50)]
+AE_SPACE = {
+    "hidden_layer_sizes": SIZES,
     "max_epochs": [15, 25, 50],
     "output": ["concat", "hidden", "code"],
+    "gamma": [1e-6, 1e-5, 1e-4],
 }
 PAIR_SPACE = {"radius": RADII, "k1": [3, 5, 10, 20], "k2": [10, 20, 50, 100]}
-DGAE_SPACE = {**NETWORK_SPACE, **PAIR_SPACE, "alpha": [0.3, 1.0, 3.0, 10.0],
-              "beta": [0.3, 1.0, 3.0, 10.0]}  # fmt: skip
+DGAE_SPACE = {
+    **PAIR_SPACE,
+    "hidden_layer_sizes": SIZES,
+    "alpha": [1.0, 3.0, 10.0],
+    "beta": [1.0, 3.0, 10.0],
+    "temperature": [0.1, 0.2, 0.4],
+}
 WHITE_SPACE = {"n_components": [25, 50, 75, 100, 150, 200, 300, 500]}
 LDA_SPACE = {"shrinkage": [0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97], "radius": RADII}
 
@@ -284,7 +296,7 @@ SYSTEMS = {
     "AE": System(
         auto_encoder,
         {**NETWORK, "alpha": 0.0, "beta": 0.0},
-        {**NETWORK_SPACE, "gamma": [1e-6, 1e-5, 1e-4]},
+        AE_SPACE,
     ),
     "DGAE": System(auto_encoder, NETWORK, DGAE_SPACE),
     "fDGAE": System(auto_encoder, {**NETWORK, "method": "anchor"}, DGAE_SPACE),

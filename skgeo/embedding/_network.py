@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from .._array_state import ArrayStateModule
 
 _ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
@@ -21,7 +24,7 @@ _ACTIVATIONS = {
 BOUNDED = frozenset({"sigmoid", "tanh"})
 
 
-class AutoEncoder(nn.Module):
+class AutoEncoder(ArrayStateModule):
     """Auto-encoder of Eqs. (1), (2), (5) and (6) of the paper, of any depth.
 
     Parameters
@@ -51,6 +54,14 @@ class AutoEncoder(nn.Module):
         # What is reconstructed is (x - shift) / scale; the identity unless training sets it.
         self.register_buffer("shift", torch.zeros(layer_sizes[0]))
         self.register_buffer("scale", torch.ones(()))
+
+    def init_arguments(self) -> dict[str, Any]:
+        """Arguments that make a network of the same shape."""
+        return {
+            "layer_sizes": list(self.layer_sizes),
+            "activation": self.activation,
+            "output_activation": self.output_activation,
+        }
 
     @property
     def block_sizes(self) -> tuple[int, ...]:
@@ -117,6 +128,13 @@ class LinearLayer(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
         self.register_buffer("components", torch.tensor(components, dtype=torch.float64))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"mean": self.mean.cpu().numpy(), "components": self.components.cpu().numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        LinearLayer.__init__(self, state["mean"], state["components"])
+        self.eval()
+
     def forward(self, rows: Tensor) -> Tensor:
         z = (rows - self.mean.to(rows)) @ self.components.to(rows).T
         return nn.functional.normalize(z, dim=1, eps=1e-12)
@@ -143,6 +161,19 @@ class ResidualAutoEncoder(AutoEncoder):
         nn.init.zeros_(self.correction.bias)
         #: Where rows become z. None while training, for which z is computed once.
         self.below: LinearLayer | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take the network apart, the layer below as a part of its own."""
+        below, self.below = self.below, None
+        try:
+            return {**super().__getstate__(), "below": below}
+        finally:
+            self.below = below
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put it together again."""
+        super().__setstate__(state)
+        self.below = state["below"]
 
     @property
     def block_sizes(self) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ._errors import ModelFileError, ModelVersionWarning, UntrustedTypeError
-from ._trust import untrusted
+from ._trust import CODE_TYPES, untrusted
 
 __all__ = ["ModelInfo", "inspect_model", "load_model", "save_model"]
 
@@ -156,6 +156,11 @@ def save_model(
                 raise TypeError(
                     f"A {type(model).__name__} holds {', '.join(nameless)}, which cannot be found "
                     "again: expected functions and classes that a module defines."
+                )
+            if CODE_TYPES & set(types):
+                raise TypeError(
+                    f"A {type(model).__name__} holds callbacks, which are code: set callbacks=None "
+                    "before it is written."
                 )
             digest = _digest(archive)
         kind = type(model)

@@ -16,6 +16,10 @@ _DATA_TYPES = frozenset(
 )
 
 
+#: Classes of skgeo that hold a pickle: what is in it would run.
+CODE_TYPES = frozenset({"skgeo.embedding._pack.Packed"})
+
+
 def is_trusted(name: str) -> bool:
     """Whether a type is a class of skgeo, or holds data alone.
 
@@ -32,6 +36,8 @@ def is_trusted(name: str) -> bool:
     """
     if name in _DATA_TYPES:
         return True
+    if name in CODE_TYPES:
+        return False
     module, _, attribute = name.rpartition(".")
     if module != "skgeo" and not module.startswith("skgeo."):
         return False

@@ -44,13 +44,18 @@ def world():
 
 
 def small_network():
-    return DGAETransformer((8, 4), max_epochs=2, pretrain_epochs=1, random_state=0)
+    return DGAETransformer((8, 4), max_epochs=12, random_state=0)
 
 
 @pytest.mark.parametrize(
     "embedding",
-    ["passthrough", MarginalFisherTransformer(), small_network()],
-    ids=["none", "linear", "network"],
+    [
+        "passthrough",
+        MarginalFisherTransformer(),
+        small_network(),
+        small_network().set_params(init="pretrain"),
+    ],
+    ids=["none", "linear", "on the linear layer", "pretrained"],
 )
 def test_a_pipeline_answers_as_before(world, embedding, tmp_path):
     pipeline = Pipeline(
@@ -160,6 +165,25 @@ def test_unknown_types_are_refused_before_anything_runs(tmp_path):
     assert not trace.exists()
     load_model(tmp_path / "m.skgeo", trusted=[name])
     assert trace.exists()
+
+
+def test_no_pickle_hides_in_a_model(world, tmp_path, monkeypatch):
+    from skorch.callbacks import EpochScoring
+
+    network = small_network().set_params(callbacks=[("score", EpochScoring(len))])
+    network.fit(world.data, world.coordinates)
+    with pytest.raises(TypeError, match="set callbacks=None"):
+        save_model(network, tmp_path / "m.skgeo")
+    # Nor does one that somebody has put there by other means.
+    monkeypatch.setattr(model_file, "CODE_TYPES", frozenset())
+    info = save_model(network, tmp_path / "m.skgeo")
+    assert info.untrusted_types == ["skgeo.embedding._pack.Packed"]
+    with pytest.raises(UntrustedTypeError, match="Packed"):
+        load_model(tmp_path / "m.skgeo")
+    network.set_params(callbacks=None)
+    save_model(network, tmp_path / "m.skgeo", overwrite=True)
+    back = load_model(tmp_path / "m.skgeo")
+    np.testing.assert_array_equal(back.transform(world.data), network.transform(world.data))
 
 
 def test_functions_of_skgeo_are_no_trusted_types():

@@ -63,7 +63,7 @@ class KNNGeoRegressor(CalibratedMixin, GalleryMixin, GeoRegressorMixin, BaseEsti
           "brute" everywhere else.
         - "projection" compares all photos in the directions of greatest variance, and the best
           candidates in full. It may miss a neighbour; on image features it finds 99 of 100 in
-          less than a tenth of the time, for galleries of 20,000 and more.
+          an eighth of the time at 28,000 photos of 2,971 columns, with recall 0.996.
         - "pynndescent" and "faiss" take candidates from the packages of these names, which have
           to be installed, and compare them in full.
     algorithm_params : dict or None, default=None

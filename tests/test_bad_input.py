@@ -105,7 +105,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     ("estimator", "match"),
     [
         (InconsistencyPairs(k1=0), r"'k1' parameter of InconsistencyPairs must be an int in the"),
-        (InconsistencyPairs(method="approximate"), "'method' parameter of InconsistencyPairs"),
+        (InconsistencyPairs(method="guess"), "'method' parameter of InconsistencyPairs"),
         (DGAETransformer(alpha=-0.1), r"'alpha' parameter of DGAETransformer must be a float"),
         (KNNGeoRegressor("5-nn"), "'mode' parameter of KNNGeoRegressor"),
     ],

@@ -71,7 +71,11 @@ def test_what_is_kept_is_made_anew_once_another_file_has_changed(tmp_path):
     run_there = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(use, **run_there) == ["2", "0"]
     assert run(use, **run_there) == ["2", "1"]
-    (tmp_path / "another.py").write_text("# A function called from there may be another one now.\n")
+    # A module without compiled code is of no account.
+    (tmp_path / "plain.py").write_text("VALUE = 1\n")
+    assert run(use, **run_there) == ["2", "1"]
+    # A compiled function that is called from there may be another one now.
+    (tmp_path / "another.py").write_text("from skgeo.cluster._compiled import inner\n")
     assert run(use, **run_there) == ["2", "0"]
 
 

@@ -68,6 +68,7 @@ def grid(X: np.ndarray, y: np.ndarray) -> None:
         dgae = DGAETransformer(
             (16, 8),
             max_epochs=1,
+            init="pretrain",
             pretrain_epochs=0,
             early_stopping=False,
             random_state=0,

@@ -7,35 +7,28 @@ it: format, versions, types and a digest of all the rest.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+from ._archive import FORMAT, HEADER, content_digest, opened, schema_types
 from ._errors import ModelFileError, ModelVersionWarning, UntrustedTypeError
 from ._trust import CODE_TYPES, untrusted
 
 __all__ = ["ModelInfo", "inspect_model", "load_model", "save_model"]
 
-#: Raised when files of the earlier format can no longer be read as they are.
-FORMAT = 1
-
-_HEADER = "skgeo-model.json"
-_SCHEMA = "schema.json"
 _LIBRARIES = ("skgeo", "scikit-learn", "numpy", "scipy", "torch", "skops")
 
 #: Libraries whose other minor version may give another model from the same file.
 _DECISIVE = ("skgeo", "scikit-learn")
-
-_READ_SIZE = 2**20
 
 
 class ModelInfo(NamedTuple):
@@ -150,7 +143,7 @@ def save_model(
                 "trust each other."
             ) from error
         with zipfile.ZipFile(name) as archive:
-            types = _types(archive)
+            types = schema_types(archive)
             nameless = [kind for kind in types if "<" in kind]
             if nameless:
                 raise TypeError(
@@ -162,7 +155,7 @@ def save_model(
                     f"A {type(model).__name__} holds callbacks, which are code: set callbacks=None "
                     "before it is written."
                 )
-            digest = _digest(archive)
+            digest = content_digest(archive)
         kind = type(model)
         header = {
             "format": FORMAT,
@@ -173,7 +166,7 @@ def save_model(
             "digest": digest,
         }
         with zipfile.ZipFile(name, "a") as archive:
-            archive.writestr(_HEADER, json.dumps(header, indent=1))
+            archive.writestr(HEADER, json.dumps(header, indent=1))
         # A temporary file is readable by its owner alone: give it the rights of any new file.
         mask = os.umask(0)
         os.umask(mask)
@@ -219,7 +212,7 @@ def inspect_model(path: str | os.PathLike[str]) -> ModelInfo:
     >>> info.untrusted_types
     []
     """
-    with _opened(path) as (file, header, types):
+    with opened(path) as (file, header, types):
         return _info(header, types, _skops().get_untrusted_types(file=file))
 
 
@@ -273,7 +266,7 @@ def load_model(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> 
     from sklearn.exceptions import InconsistentVersionWarning
 
     skops_io = _skops()
-    with _opened(path) as (file, header, _):
+    with opened(path) as (file, header, _):
         asked_for = skops_io.get_untrusted_types(file=file)
         refused = untrusted(asked_for, trusted)
         if refused:
@@ -341,83 +334,3 @@ def _info(header: dict[str, Any], types: list[str], asked_for: list[str]) -> Mod
         untrusted(asked_for),
         header["digest"],
     )
-
-
-@contextlib.contextmanager
-def _opened(
-    path: str | os.PathLike[str],
-) -> Iterator[tuple[BinaryIO, dict[str, Any], list[str]]]:
-    """Open a model file once, for all that is done with it, and check that it is whole."""
-    path = Path(path)
-    with open(path, "rb") as file:
-        start = file.read(4)
-        file.seek(0)
-        if not zipfile.is_zipfile(file):
-            hint = "It is damaged or something else."
-            if start[:1] == b"\x80" or start[:2] in (b"\x78\x01", b"\x78\x9c", b"\x1f\x8b"):
-                hint = (
-                    "It may be a pickle (joblib), which runs code when it is read: use joblib.load "
-                    "if you trust who made it."
-                )
-            raise ModelFileError(f"{str(path)!r} is no model file of skgeo. {hint}")
-        try:
-            with zipfile.ZipFile(file) as archive:
-                header = _read_header(archive, path)
-                types = _types(archive)
-                if _digest(archive) != header["digest"]:
-                    raise ModelFileError(
-                        f"{str(path)!r} is not what was written: its digest differs. Copy it again."
-                    )
-        except (zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
-            if isinstance(error, ModelFileError):
-                raise
-            raise ModelFileError(f"{str(path)!r} is damaged: {error}.") from error
-        file.seek(0)
-        yield file, header, types
-
-
-def _read_header(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    names = archive.namelist()
-    if len(set(names)) != len(names):
-        raise ModelFileError(f"{str(path)!r} holds two members of one name: it was altered.")
-    if _HEADER not in names:
-        raise ModelFileError(
-            f"{str(path)!r} is a zip archive, but no model file of skgeo: it has no {_HEADER}."
-        )
-    header: dict[str, Any] = json.loads(archive.read(_HEADER))
-    if header["format"] > FORMAT:
-        raise ModelFileError(
-            f"{str(path)!r} has format {header['format']}, written by skgeo "
-            f"{header['versions'].get('skgeo', '?')}; this is skgeo {version('skgeo')}, which "
-            f"reads up to format {FORMAT}. Upgrade skgeo."
-        )
-    return header
-
-
-def _digest(archive: zipfile.ZipFile) -> str:
-    """SHA-256 over the names, sizes and bytes of all members but the header."""
-    digest = hashlib.sha256()
-    for info in sorted(archive.infolist(), key=lambda info: info.filename):
-        if info.filename == _HEADER:
-            continue
-        digest.update(f"{len(info.filename)} {info.filename} {info.file_size}\n".encode())
-        with archive.open(info) as member:
-            while block := member.read(_READ_SIZE):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _types(archive: zipfile.ZipFile) -> list[str]:
-    """Every type that the schema names."""
-    found: set[str] = set()
-    stack = [json.loads(archive.read(_SCHEMA))]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            module, name = node.get("__module__"), node.get("__class__")
-            if isinstance(module, str) and isinstance(name, str):
-                found.add(f"{module}.{name}")
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
-    return sorted(found)

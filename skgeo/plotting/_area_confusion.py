@@ -12,6 +12,7 @@ from skgeo._geodesy import to_unit_vectors
 from skgeo._validation import check_coordinates
 
 from ._matplotlib import check_axes
+from ._thumbnails import format_position
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -125,7 +126,9 @@ class AreaConfusionDisplay:
         size = len(shown) + 1
         confusion = np.zeros((size, size), dtype=np.intp)
         np.add.at(confusion, (number[a], number[b]), 1)
-        labels = [str(names[i]) if names is not None else _name(centres[i]) for i in shown]
+        labels = [
+            str(names[i]) if names is not None else format_position(centres[i], 2) for i in shown
+        ]
         labels.append("elsewhere")
         if not confusion[-1].any() and not confusion[:, -1].any():
             confusion, labels = confusion[:-1, :-1], labels[:-1]
@@ -216,9 +219,3 @@ def _nearest(places: FloatArray, centres: FloatArray) -> npt.NDArray[np.intp]:
         to_unit_vectors(places), to_unit_vectors(centres)
     )
     return nearest
-
-
-def _name(centre: FloatArray) -> str:
-    latitude, longitude = centre
-    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.2f}°{north} {abs(longitude):.2f}°{east}"

@@ -14,8 +14,8 @@ from skgeo.metrics._thresholds import check_thresholds
 
 from ._error_classes import class_colors
 from ._matplotlib import import_pyplot, mix
-from ._pairs import _format_away, _show, _thumbnail
 from ._reliability import last_step
+from ._thumbnails import format_away, format_position, show_picture, thumbnail
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -185,8 +185,8 @@ class NeighborsDisplay:
         NeighborsDisplay
             The display itself.
         """
-        query = _thumbnail(self.query)
-        pictures = [_thumbnail(image) for image in self.neighbors]
+        query = thumbnail(self.query)
+        pictures = [thumbnail(image) for image in self.neighbors]
         places = check_coordinates(self.coordinates, name="coordinates", n_samples=len(pictures))
         estimate = check_coordinates([self.place], name="place")[0]
         truth = None if self.y_true is None else check_coordinates([self.y_true], name="y_true")[0]
@@ -203,11 +203,11 @@ class NeighborsDisplay:
         width = (1.0 - (n + 2) * gap) / n
         ink = mix(self.ax_, 0.75)
         where = (0.0, bottom, width, 1.0 - bottom)
-        self.query_ax_ = _show(self.ax_, query, where, mix(self.ax_, 0.5))
-        said = [f"estimate {_position(estimate)}"]
+        self.query_ax_ = show_picture(self.ax_, query, where, mix(self.ax_, 0.5))
+        said = [f"estimate {format_position(estimate, 2)}"]
         if truth is not None:
             error = float(great_circle_km(truth[None], estimate[None])[0])
-            said += [f"true {_position(truth)}", f"error {_format_away(error)}"]
+            said += [f"true {format_position(truth, 2)}", f"error {format_away(error)}"]
         self._write(where, said, ink)
         colors = [mix(self.ax_, 0.5)] * len(pictures)
         away = np.full(len(pictures), np.nan)
@@ -219,10 +219,13 @@ class NeighborsDisplay:
         self.neighbor_axes_ = []
         for i, picture in enumerate(pictures):
             where = ((i + 1) * (width + gap) + 2.0 * gap, bottom, width, 1.0 - bottom)
-            self.neighbor_axes_.append(_show(self.ax_, picture, where, colors[i]))
-            lines = [f"distance {float(np.asarray(self.distances)[i]):.3g}", _position(places[i])]
+            self.neighbor_axes_.append(show_picture(self.ax_, picture, where, colors[i]))
+            lines = [
+                f"distance {float(np.asarray(self.distances)[i]):.3g}",
+                format_position(places[i], 2),
+            ]
             if truth is not None:
-                lines.append(f"{_format_away(float(away[i]))} off")
+                lines.append(f"{format_away(float(away[i]))} off")
             self._write(where, lines, ink)
         return self
 
@@ -250,9 +253,3 @@ def _new_axes(columns: int, pictures: list[npt.NDArray[Any]]) -> tuple[Any, Any]
     figure = plt.figure(figsize=(width, height))
     inside = (1.0 - 2.0 * _MARGIN / width, 1.0 - 2.0 * _MARGIN / height)
     return figure, figure.add_axes((_MARGIN / width, _MARGIN / height, *inside))
-
-
-def _position(place: FloatArray) -> str:
-    latitude, longitude = place
-    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.2f}°{north} {abs(longitude):.2f}°{east}"

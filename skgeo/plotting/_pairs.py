@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from skgeo.images import check_images, load_image
-from skgeo.metrics._thresholds import format_km
+from skgeo.images import check_images
 
 from ._error_classes import ERROR_COLORS
 from ._matplotlib import import_pyplot, mix
+from ._thumbnails import format_away, format_position, show_picture, thumbnail
 
 #: Kind of pair, what its row is called, why it may be empty, and its colour.
 _ROWS = (
@@ -23,9 +23,6 @@ _ROWS = (
 
 #: Inches: a thumbnail, what is written below it, the heading of a row, and gaps.
 _CELL, _CAPTION, _HEADING, _GAP = 1.3, 0.36, 0.3, 0.1
-
-#: Pixels of the longer side of what is drawn: enough for the photo in print.
-_PIXELS = 640
 
 #: Columns that are laid out at least, lest a single partner be as large as the photo.
 _LEAST_COLUMNS = 3
@@ -225,14 +222,16 @@ class PairsDisplay:
         shown = [row[: int(n_partners)] for row in rows]
         columns = max(_LEAST_COLUMNS, *(len(row) for row in shown))
         numbers = [self.index, *(int(number) for row in shown for number in row["index"])]
-        pictures = {number: _thumbnail(self.images[number]) for number in numbers}
+        pictures = {number: thumbnail(self.images[number]) for number in numbers}
         if ax is None:
             self.figure_, self.ax_ = _new_axes(columns, list(pictures.values()))
         else:
             self.figure_, self.ax_ = ax.get_figure(), ax
         self.ax_.set_axis_off()
         layout = _layout(self.ax_, columns)
-        self.photo_ax_ = _show(self.ax_, pictures[self.index], layout.photo, mix(self.ax_, 0.5))
+        self.photo_ax_ = show_picture(
+            self.ax_, pictures[self.index], layout.photo, mix(self.ax_, 0.5)
+        )
         self._write_below(layout.photo, layout, f"Photo {self.index}", self.caption or "")
         axes = []
         for i, (row, part, spec) in enumerate(zip(rows, shown, _ROWS, strict=True)):
@@ -275,10 +274,10 @@ class PairsDisplay:
         axes = []
         for j, partner in enumerate(part.to_dict("records")):
             where = layout.cell(i, j)
-            axes.append(_show(self.ax_, pictures[int(partner["index"])], where, color))
+            axes.append(show_picture(self.ax_, pictures[int(partner["index"])], where, color))
             km = float(partner["km"])
             if not np.isnan(km):
-                far = f"{_format_away(km)} away"
+                far = f"{format_away(km)} away"
             else:
                 far = "" if kind == "same_area" else f"area {partner['area']}"[:20]
             self._write_below(where, layout, f"distance {partner['distance']:.3g}", far)
@@ -355,32 +354,6 @@ def _new_axes(columns: int, pictures: list[npt.NDArray[Any]]) -> tuple[Any, Any]
     return figure, figure.add_axes((margin / width, margin / height, *inside))
 
 
-def _show(ax: Any, picture: npt.NDArray[Any], where: Sequence[float], color: Any) -> Any:
-    """Draw an image into a part of the axes, as large as its shape allows."""
-    inset = ax.inset_axes(where)
-    inset.imshow(picture, interpolation="antialiased")
-    inset.set_anchor("S")
-    inset.set_xticks([])
-    inset.set_yticks([])
-    for spine in inset.spines.values():
-        spine.set_edgecolor(color)
-        spine.set_linewidth(1.5)
-    return inset
-
-
-def _thumbnail(source: Any) -> npt.NDArray[Any]:
-    """The image with its longer side no longer than `_PIXELS`."""
-    import cv2
-
-    image = load_image(source, min_side=_PIXELS)
-    height, width = image.shape[:2]
-    scale = _PIXELS / max(height, width)
-    if scale >= 1.0:
-        return image
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-
-
 def _check_count(n_partners: Any) -> None:
     if n_partners is True or not isinstance(n_partners, Integral) or int(n_partners) < 1:
         raise ValueError(f"n_partners is {n_partners!r}; expected an integer of at least 1.")
@@ -389,14 +362,4 @@ def _check_count(n_partners: Any) -> None:
 def _caption(pairs: Any, index: int) -> str:
     if pairs.coordinates_ is None:
         return f"area {pairs.classes_[pairs.labels_[index]]}"[:30]
-    latitude, longitude = pairs.coordinates_[index]
-    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.4f}°{north}, {abs(longitude):.4f}°{east}"
-
-
-def _format_away(km: float) -> str:
-    """A distance with as many digits as people read."""
-    if km < 0.0005:
-        return "0 m"
-    digits = 2 if km < 100.0 else 3
-    return format_km(float(f"{km:.{digits}g}"))
+    return format_position(pairs.coordinates_[index], 4)

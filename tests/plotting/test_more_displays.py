@@ -61,7 +61,7 @@ def test_only_the_largest_areas_are_named_from_west_to_east():
     centres = np.array([[0.0, 50.0], [0.0, -50.0], [0.0, 0.0]])
     true = centres[[0, 0, 0, 1, 1, 2]]
     display = AreaConfusionDisplay.from_predictions(true, true, centres, max_areas=2)
-    assert display.labels_ == ["0.00°N 50.00°W", "0.00°N 50.00°E", "elsewhere"]
+    assert display.labels_ == ["0.00°N, 50.00°W", "0.00°N, 50.00°E", "elsewhere"]
     np.testing.assert_array_equal(display.confusion_, np.diag([2, 3, 1]))
     # No photo elsewhere: no such row.
     display = AreaConfusionDisplay.from_predictions(true, true, centres)

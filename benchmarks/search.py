@@ -138,7 +138,10 @@ def vote_table(folder: Path) -> None:
 
     sizes = sorted(int(p.stem.split("-")[1]) for p in folder.glob("found-*-skgeo-brute.npy"))
     places = np.load(folder / "places.npy")
-    size = max(n for n in sizes if n <= len(places))
+    size = max((n for n in sizes if n <= len(places)), default=0)
+    if not size:
+        print("The vote is measured on real neighbours: ask for --sizes 10000, too.")
+        return
     found = np.load(folder / f"found-{size}-skgeo-brute.npy")
     coordinates = places[found]
     vote(coordinates, 500.0, 4)

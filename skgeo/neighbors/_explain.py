@@ -8,7 +8,7 @@ import pandas as pd
 
 from skgeo._geodesy import great_circle_km
 
-from ._gallery import Estimate
+from ._estimate import Estimate
 
 
 def explanation(estimate: Estimate, coordinates: npt.NDArray[np.float64]) -> pd.DataFrame:

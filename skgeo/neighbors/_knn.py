@@ -16,7 +16,8 @@ from ._approximate import DEFAULTS, approximate_neighbors, build_index, read_par
 from ._base import GeoRegressorMixin
 from ._blocks import map_blocks
 from ._density import density_peaks, distance_weights, snap
-from ._gallery import Estimate, FloatArray, GalleryMixin, IndexArray
+from ._estimate import Estimate
+from ._gallery import FloatArray, GalleryMixin, IndexArray
 from ._search import Gallery, build_tree, choose_algorithm, make_gallery, nearest_neighbors
 from ._uncertainty import CalibratedMixin
 from ._vote import cluster_ranks, fill_places, vote, votes_at_once

@@ -20,7 +20,8 @@ from skgeo._validation import Interval, StrOptions
 from skgeo.features._blocks import block_moments, resolve_blocks, standardise_blocks
 
 from ._base import GeoRegressorMixin
-from ._gallery import Estimate, FloatArray, GalleryMixin, IndexArray
+from ._estimate import Estimate
+from ._gallery import FloatArray, GalleryMixin, IndexArray
 from ._lazy_vote import Machine, lazy_order
 from ._search import make_gallery, nearest_neighbors
 from ._uncertainty import CalibratedMixin

@@ -14,7 +14,7 @@ from skgeo._validation import check_coordinates
 
 from ._base import is_number
 from ._conformal import Calibration, learn_scores, least_places, radii_km, spread_km
-from ._gallery import Estimate
+from ._estimate import Estimate
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -13,13 +13,13 @@ from skgeo._progress import progress
 
 from ._console import DONE, PARTLY, CommandError, list_problems, say
 from ._model import describe, open_model
+from ._photos import read_photos
 
 _TOGETHER = 256
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print the report; warn of photos that the model has learned from."""
-    from skgeo.datasets import load_geotagged_photos
     from skgeo.metrics import geolocation_report
 
     for target in (options.plot, options.map):
@@ -27,13 +27,7 @@ def evaluate(options: argparse.Namespace) -> int:
             raise CommandError(f"{target!r} exists; expected the name of a new file.")
     model = open_model(options.model, options.trust)
     verbose = int(not options.quiet)
-    photos = load_geotagged_photos(options.photos, positions=options.positions, verbose=verbose)
-    if photos.images is None:
-        raise CommandError(f"{options.photos!r} names no image files.")
-    problems = [
-        (str(image), str(reason))
-        for image, reason in zip(photos.left_out["image"], photos.left_out["reason"], strict=True)
-    ]
+    photos, problems = read_photos(options)
     knn = model["pipeline"]["knn"]
     places, nearest, kept = [], [], []
     starts = range(0, len(photos.images), _TOGETHER)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._console import DONE, PARTLY, CommandError, list_problems, say
+from ._photos import read_photos
 from ._scale import Scale, scale_of
 
 #: Smaller collections are no food for the paper's 2000-1000-500.
@@ -28,7 +29,6 @@ def fit(options: argparse.Namespace) -> int:
     """Read positions, describe photos, learn, write the model."""
     from sklearn.pipeline import Pipeline
 
-    from skgeo.datasets import load_geotagged_photos
     from skgeo.features import extract_to_store
     from skgeo.persistence import save_model
 
@@ -36,13 +36,7 @@ def fit(options: argparse.Namespace) -> int:
     output = Path(options.output)
     _check_output(output, force=options.force)
     verbose = int(not options.quiet)
-    photos = load_geotagged_photos(options.photos, positions=options.positions, verbose=verbose)
-    problems = [
-        (str(image), str(reason))
-        for image, reason in zip(photos.left_out["image"], photos.left_out["reason"], strict=True)
-    ]
-    if photos.images is None:
-        raise CommandError(f"{options.photos!r} names no image files.")
+    photos, problems = read_photos(options)
     say(f"{len(photos.images)} photos with a position.")
 
     features = _features(options)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
+from .._whole_file import temporary_beside
 from ._errors import ImageError, MissingImageError
 from ._exif import read_exif_position
 
@@ -125,26 +125,15 @@ def write_exif_position(
 
 def _put(data: bytes, destination: Path) -> None:
     """Write a file that is there as a whole or not at all, and replaces no other."""
-    handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+    with temporary_beside(destination) as name:
+        Path(name).write_bytes(data)
         # A link fails where a file of this name has come meanwhile; renaming would replace it.
         try:
             os.link(name, destination)
-        except (OSError, AttributeError) as error:
-            if isinstance(error, FileExistsError):
-                raise
+        except FileExistsError:
+            raise
+        except (OSError, AttributeError):
             os.replace(name, destination)
-            return
-        os.unlink(name)
-    except BaseException:
-        if os.path.exists(name):
-            os.unlink(name)
-        raise
 
 
 def _into_jpeg(data: bytes, what: str, position: tuple[float, float, float | None]) -> bytes:

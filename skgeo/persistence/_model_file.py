@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import platform
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .._whole_file import temporary_beside
 from ._archive import FORMAT, HEADER, content_digest, opened, schema_types
 from ._errors import ModelFileError, ModelVersionWarning, UntrustedTypeError
 from ._trust import CODE_TYPES, untrusted
@@ -129,10 +129,7 @@ def save_model(
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists; expected a new name, or overwrite=True.")
-    # In the same folder, so that the last step is one of renaming.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
+    with temporary_beside(path) as name:
         try:
             skops_io.dump(model, name)
         except Exception as error:
@@ -167,15 +164,7 @@ def save_model(
         }
         with zipfile.ZipFile(name, "a") as archive:
             archive.writestr(HEADER, json.dumps(header, indent=1))
-        # A temporary file is readable by its owner alone: give it the rights of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
     return _info(header, types, skops_io.get_untrusted_types(file=path))
 
 

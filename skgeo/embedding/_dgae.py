@@ -94,6 +94,11 @@ class DGAETransformer(
     pair_weighting : {"auto", "pairs", "k"}, default="auto"
         A pair counts 1 / (number of pairs), or 1 / (N k) as in Eq. (4), which weakens the term
         where POIs have fewer than k photos. "auto": "pairs", and "k" for "paper".
+    noise : float or "auto", default="auto"
+        Standard deviation of Gaussian noise on the input of the hidden layers in training [3]_,
+        in units of the root mean square of the standardised input; what is reconstructed, and
+        what the layers correct, has none. "auto": 0.5 on the linear layer, whose pairs the network
+        would otherwise learn by heart, and 0 elsewhere.
     pretrain_epochs : int or "auto", default="auto"
         Epochs of greedy pre-training of each layer: 8, and 0 for "paper" and on the linear layer.
     max_epochs : int, default=25
@@ -113,10 +118,12 @@ class DGAETransformer(
         Hold out a part of the photos, score the network on it after each epoch and keep the
         best weights: True, and False for "paper". Whole POIs are held out where ``y`` holds
         locations (a part of each area where it holds labels, single rows for the plain
-        auto-encoder). The score is the mean logarithm of the 1-NN error among all photos, the
-        share of correct areas, or the reconstruction. On the linear layer its untouched output
-        is a candidate, too, and is kept unless it is beaten by a standard error. Fewer than 50
-        photos are all used for training, or keep the linear layer as it is.
+        auto-encoder). The score is the mean logarithm of the 1-NN error, between one and eight
+        times the extent of a POI and among all photos but those of the very spot; the share of
+        correct areas; or the reconstruction. On the linear layer its untouched output is kept
+        unless it is beaten by a standard error, for which up to ten parts are held out in turn,
+        until 1,000 photos have been. Fewer than 50 photos are all used for training, or keep the
+        linear layer as it is.
     validation_fraction : float, default=0.1
         Share of the photos to hold out.
     refit : bool, default=True
@@ -154,7 +161,7 @@ class DGAETransformer(
         "weight_decay" (unweighted), "total", learning_rate, seconds and, with early stopping,
         validation_score.
     n_iter_ : int
-        Epochs of the main phase.
+        Epochs of the main phase; where several parts are held out, of the longest.
     best_epoch_ : int
         The epoch that the weights are of; 0 for the linear layer untouched.
     init_ : {"marginal-fisher", "pretrain"}
@@ -174,6 +181,8 @@ class DGAETransformer(
        Estimation", IEEE Trans. Big Data, 2017, Eqs. (1) to (10) and Algorithm 1.
     .. [2] X. Wang, X. Han, W. Huang, D. Dong, M. Scott, "Multi-Similarity Loss with General Pair
        Weighting for Deep Metric Learning", CVPR 2019.
+    .. [3] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol, "Stacked Denoising
+       Autoencoders", Journal of Machine Learning Research 11, 2010.
 
     Examples
     --------
@@ -206,6 +215,7 @@ class DGAETransformer(
         margin: float | str = "auto",
         temperature: float = 0.4,
         pair_weighting: str = "auto",
+        noise: float | str = "auto",
         pretrain_epochs: int | str = "auto",
         max_epochs: int = 25,
         batch_size: int | str = "auto",
@@ -238,6 +248,7 @@ class DGAETransformer(
         self.margin = margin
         self.temperature = temperature
         self.pair_weighting = pair_weighting
+        self.noise = noise
         self.pretrain_epochs = pretrain_epochs
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -305,7 +316,8 @@ class DGAETransformer(
         self.init_ = "pretrain" if layer is None else "marginal-fisher"
         self.pairs_ = pairs
         self.linear_ = layer
-        self.n_iter_ = sum(row["phase"] == "train" for row in self.history_)
+        main = [row["epoch"] for row in self.history_ if row["phase"].startswith("train")]
+        self.n_iter_ = max(main, default=0)
         self._output = settings.output
         self._statistics = BlockStatistics(self.module_, X, settings.output)
         self._classes = None if places is None or pairs is None else places.classes

@@ -12,7 +12,14 @@ import torch
 
 from .._geodesy import km_to_chord, to_unit_vectors
 from ._batches import FullBatch, PairData, PairGraph, Places, SampledBatches
-from ._holdout import GeographicScore, ReconstructionScore, split_by_place, split_within_areas
+from ._holdout import (
+    GeographicScore,
+    ReconstructionScore,
+    best_epoch,
+    parts_by_place,
+    split_by_place,
+    split_within_areas,
+)
 from ._marginal_fisher import MarginalFisherTransformer
 from ._network import AutoEncoder, LinearLayer, ResidualAutoEncoder
 from ._objective import GeoObjective
@@ -28,9 +35,9 @@ History = list[dict[str, Any]]
 #: Fewer photos than this are all needed for training: nothing is held out.
 _MIN_TO_HOLD_OUT = 50
 
-#: Step of `finetune` as a share of the peak learning rate of the full training: the codes must
-#: not run away from those of the gallery.
-_FINETUNE_RATE = 0.1
+#: On the linear layer further parts are held out, one after the other, until so many photos have
+#: been: fewer cannot tell the network from its start.
+_ENOUGH_HELD_OUT = 1000
 
 
 class PairGraphs(NamedTuple):
@@ -170,7 +177,7 @@ def _judge(
     )
 
 
-def _step_settings(settings: Settings, n_rows: int) -> dict[str, Any]:
+def step_settings(settings: Settings, n_rows: int) -> dict[str, Any]:
     """How a step is made: what `train` and `pretrain` have in common."""
     full = settings.batch_size == "full"
     return {
@@ -220,6 +227,7 @@ def fit_network(
             torch.manual_seed(seed)
             sizes = [photos.X.shape[1], *settings.hidden_layer_sizes]
             network = AutoEncoder(sizes, settings.activation, settings.output_activation)
+            network.noise = settings.noise
             variance = standardize(network, photos.X, settings.scale_free)
             judge = _judge(photos, photos.X, kept, held_out, settings, rng)
             data = photos.data(photos.X, settings, kept)
@@ -244,6 +252,7 @@ def _fit_residual(
         below = LinearLayer(fitted.mean_, fitted.components_)
         sizes = [len(fitted.components_), *settings.hidden_layer_sizes]
         network = ResidualAutoEncoder(sizes, settings.activation, settings.output_activation)
+        network.noise = settings.noise
         z = apply_layer(below, photos.X)
         variance = standardize(network, z, scale_free=True)
         network.below = below
@@ -260,15 +269,30 @@ def _fit_residual(
 
     history: History = []
     n_epochs = 0 if settings.early_stopping else settings.max_epochs
-    trial = layer
-    if len(held_out):
-        trial = trial_layer(layer, photos.X, kept)
-        network, z, variance = start(trial)
+    parts = [(kept, held_out)] if len(held_out) else []
+    if parts and settings.refit and photos.labels is not None and photos.coordinates is not None:
+        n_parts = -(-_ENOUGH_HELD_OUT // len(held_out))
+        n, fraction = len(photos.X), settings.validation_fraction
+        parts = parts_by_place(photos.labels, n_parts, n, fraction, rng) or parts
+    if bar is not None:
+        bar.total += settings.max_epochs * (len(parts) - 1)
+    trials: list[list[npt.NDArray[np.float64]]] = []
+    groups = []
+    for i, (kept, held_out) in enumerate(parts):
+        network, z, variance = start(trial_layer(layer, photos.X, kept))
         judge = _judge(photos, z, kept, held_out, settings, rng)
-        history, n_epochs = run(network, z, variance, kept, judge=judge)
+        assert isinstance(judge, GeographicScore)
+        trials.append([])
+        groups.append(judge.groups)
+        phase = "train" if i == 0 else f"train-{i + 1}"
+        more = {"judge": judge, "scores": trials[-1], "phase": phase}
+        found, n_epochs = run(network, z, variance, kept, **more)
+        history += found
         if n_epochs and not settings.refit:
             return Fitted(network.eval(), variance, history, n_epochs)
         del z, judge
+    if trials:
+        n_epochs = best_epoch(trials, groups)
     network, z, variance = start(layer)
     if n_epochs:
         phase = "refit" if len(held_out) else "train"
@@ -304,9 +328,10 @@ def _run(
     *,
     phase: str = "train",
     max_epochs: int | None = None,
+    scores: list[npt.NDArray[np.float64]] | None = None,
 ) -> tuple[History, int]:
     """Pre-training and the main phase."""
-    steps = _step_settings(settings, len(data))
+    steps = step_settings(settings, len(data))
     history: History = []
     if settings.pretrain_epochs:
         history += pretrain(
@@ -319,7 +344,7 @@ def _run(
             bar=bar,
             **steps,
         )
-    rows, best_epoch = train(
+    rows, best = train(
         network,
         make_objective(settings, variance, network),
         data,
@@ -329,43 +354,11 @@ def _run(
         tol=settings.tol,
         validate=judge,
         keep_start=network.has_unit_codes,
+        scores=scores,
         patience=settings.n_iter_no_change,
         rng=rng,
         callbacks=tuple(settings.callbacks or ()),
         bar=bar,
         **steps,
     )
-    return history + rows, best_epoch
-
-
-def finetune(
-    network: AutoEncoder,
-    photos: Photos,
-    anchors: IntArray,
-    centre: npt.NDArray[np.float64],
-    variance: float,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> History:
-    """Take small steps on some rows of a trained network, in place (section 4.6)."""
-    data = photos.data(photos.X, settings)
-    data.anchors = anchors
-    objective = make_objective(settings, variance, network)
-    objective.centre.copy_(torch.from_numpy(centre))
-    steps = _step_settings(settings, len(data))
-    steps.update(
-        batches=SampledBatches,
-        schedule=None,
-        learning_rate=settings.learning_rate * _FINETUNE_RATE,
-    )
-    history, _ = train(
-        network,
-        objective,
-        data,
-        phase="partial",
-        max_epochs=settings.finetune_epochs,
-        rng=rng,
-        **steps,
-    )
-    network.cpu().eval()
-    return history
+    return history + rows, best

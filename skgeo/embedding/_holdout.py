@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from .._geodesy import great_circle_km
+from .._geodesy import great_circle_km, km_to_chord, to_unit_vectors
 from ._network import AutoEncoder
 from ._representation import encode, first_block
 
@@ -20,8 +20,14 @@ IntArray = npt.NDArray[np.intp]
 _MAX_QUERIES = 1000
 _MAX_GALLERY = 10_000
 
-#: Errors below this many km count as equally good.
+#: Places are no smaller than this many km: a position is not known better.
 _RESOLUTION_KM = 0.05
+
+#: Errors of so many times the extent of a place count as equally bad.
+_FAR = 8.0
+
+#: Photos nearer to a query than this share of the extent of a place are left out of its gallery.
+_NEAR_DUPLICATE = 0.5
 
 
 def split_by_place(
@@ -51,6 +57,26 @@ def split_by_place(
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
+def parts_by_place(
+    labels: IntArray, n_parts: int, n_samples: int, fraction: float, rng: np.random.Generator
+) -> list[tuple[IntArray, IntArray]]:
+    """Several such splits; no row is held out twice.
+
+    Whole places go, in random order, to the part that they fit in: ``n_parts`` of them at most,
+    each of some ``fraction`` of the rows.
+    """
+    classes, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(classes))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    part = np.empty(len(classes), dtype=int)
+    part[order] = (before / (fraction * n_samples)).astype(int)
+    return [
+        (np.flatnonzero(~held), np.flatnonzero(held))
+        for held in (part[labels] == p for p in range(n_parts))
+        if held.any() and not held.all()
+    ]
+
+
 def split_within_areas(
     labels: IntArray, fraction: float, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
@@ -65,13 +91,30 @@ def split_within_areas(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def extent_of_places(
+    coordinates: npt.NDArray[np.float64], labels: IntArray, rng: np.random.Generator
+) -> float:
+    """Median distance in km of two photos of one place, drawn at random; 0 without such photos."""
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    first, second = order[:-1], order[1:]
+    same = labels[first] == labels[second]
+    if not same.any():
+        return 0.0
+    km = great_circle_km(coordinates[first[same]], coordinates[second[same]])
+    return float(np.median(km))
+
+
 class GeographicScore:
     """Scores of a network on held-out photos: their 1-NN estimates from all other photos.
 
     The other photos of a held-out place are in the gallery, as they will be when the network is
-    used; the network has learned from none of them. With coordinates, minus the logarithm of the
-    error in km, which weighs a street as much as a continent and needs no threshold; with labels
-    alone, 1 for a correct area.
+    used; the network has learned from none of them. Photos of the very spot (less than half the
+    extent of a place away) are not: bursts and overlapping tiles are found by any representation,
+    best by one that has learned nothing, and would decide. With coordinates, minus the logarithm
+    of the error, which weighs a street as much as a continent; errors within the extent of a place
+    are equally good, and errors of 8 times as much equally bad, for how far off a miss is says
+    little. With labels alone, 1 for a correct area.
 
     Parameters
     ----------
@@ -111,6 +154,13 @@ class GeographicScore:
         self.rows = X[chosen]
         self.places = labels[chosen] if coordinates is None else coordinates[chosen]
         self.groups = np.unique(labels[chosen[: self.n_queries]], return_inverse=True)[1]
+        #: What is no neighbour of a query: the photo itself, and others of its very spot.
+        self.left_out = np.zeros((self.n_queries, len(chosen)), dtype=bool)
+        if coordinates is not None:
+            extent = extent_of_places(coordinates, labels, rng)
+            self.extent = max(extent, _RESOLUTION_KM)
+            self.left_out = _nearer(self.places, self.n_queries, _NEAR_DUPLICATE * extent)
+        np.fill_diagonal(self.left_out, True)
         self.output = output
         # The input is the same in every epoch: so is its part of the distances.
         self.input_part = None
@@ -147,15 +197,31 @@ class GeographicScore:
                 np.concatenate(chunks), unit_codes=is_code and module.has_unit_codes
             )
         queries = np.arange(self.n_queries)
-        closeness[queries, queries] = -np.inf
+        closeness[self.left_out] = -np.inf
         found, truth = self.places[np.argmax(closeness, axis=1)], self.places[queries]
         if self.places.ndim == 1:
             return np.asarray(found == truth, dtype=np.float64)
-        return -np.log(great_circle_km(truth, found) + _RESOLUTION_KM)
+        ratio = great_circle_km(truth, found) / self.extent
+        return -np.log(np.clip(ratio, 1.0, _FAR))
 
     def standard_error(self, values: FloatArray) -> float:
         """Standard error of a mean over the queries, whose places are the independent draws."""
         return clustered_standard_error(values, self.groups)
+
+
+def _nearer(
+    coordinates: npt.NDArray[np.float64], n_queries: int, km: float
+) -> npt.NDArray[np.bool_]:
+    """Which rows are less than so many km from each of the first rows.
+
+    A query that all rows are near keeps them all: there would be no estimate.
+    """
+    if km == 0.0:
+        return np.zeros((n_queries, len(coordinates)), dtype=bool)
+    points = to_unit_vectors(coordinates)
+    near = 2.0 - 2.0 * (points[:n_queries] @ points.T) < float(km_to_chord(km)) ** 2
+    near[near.all(axis=1)] = False
+    return near
 
 
 class ReconstructionScore:
@@ -181,6 +247,34 @@ def clustered_standard_error(values: FloatArray, groups: IntArray) -> float:
         return np.inf
     sums = np.bincount(groups, weights=values - values.mean())
     return float(np.sqrt(np.square(sums).sum() * n_groups / (n_groups - 1)) / len(values))
+
+
+def best_epoch(trials: list[list[FloatArray]], groups: list[IntArray]) -> int:
+    """The epoch with the best scores over several trials, 0 for the start.
+
+    Parameters
+    ----------
+    trials : list of list of ndarray
+        For each trial the scores of its held-out rows: at the start, then after each epoch.
+    groups : list of ndarray of int
+        For each trial the place of each held-out row, counted from 0.
+
+    Returns
+    -------
+    int
+        0 unless the best epoch beats the start by more than a standard error of the gain: the
+        best of many epochs looks better than it is.
+    """
+    n_epochs = min(len(trial) for trial in trials)
+    scores = np.stack([np.concatenate(epoch) for epoch in zip(*trials, strict=False)])
+    gains = scores[1:n_epochs] - scores[0]
+    offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
+    places = np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
+    if not len(gains):
+        return 0
+    best = int(gains.mean(axis=1).argmax())
+    stands_out = gains[best].mean() > clustered_standard_error(gains[best], places)
+    return best + 1 if stands_out else 0
 
 
 def reconstruction_errors(module: nn.Module, X: npt.NDArray[Any]) -> FloatArray:

@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from .._validation import check_places
-from ._fitting import Photos, finetune, pair_photos
+from ._finetune import finetune
+from ._fitting import Photos, pair_photos
 from ._replay import KnownPlaces, Memory, join, number_places, remember
 from ._settings import resolve_settings
 

@@ -51,6 +51,8 @@ class AutoEncoder(ArrayStateModule):
         for layer in [*self.encoder, *self.decoder]:
             nn.init.xavier_uniform_(layer.weight)  # Glorot
             nn.init.zeros_(layer.bias)
+        #: Standard deviation of the noise that the encoder sees while training.
+        self.noise = 0.0
         # What is reconstructed is (x - shift) / scale; the identity unless training sets it.
         self.register_buffer("shift", torch.zeros(layer_sizes[0]))
         self.register_buffer("scale", torch.ones(()))
@@ -76,6 +78,12 @@ class AutoEncoder(ArrayStateModule):
     def standardize(self, x: Tensor) -> Tensor:
         """Move rows into the units of the network."""
         return (x - self.shift) / self.scale
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        """Rows with noise while training, as they are afterwards (a denoising auto-encoder)."""
+        if not (self.training and self.noise):
+            return x
+        return x + self.noise * torch.randn_like(x)
 
     def blocks(self, x: Tensor) -> list[Tensor]:
         """What represents standardised rows, without their vectors; the code comes last."""
@@ -105,7 +113,7 @@ class AutoEncoder(ArrayStateModule):
         Returns the standardised anchors, their reconstruction and the codes of all rows.
         """
         x = self.standardize(rows)
-        codes = self.hidden(x)[-1]
+        codes = self.hidden(self.corrupt(x))[-1]
         return x[:n_anchors], self.decode(codes[:n_anchors]), codes
 
     def weights(self) -> list[Tensor]:
@@ -205,7 +213,7 @@ class ResidualAutoEncoder(AutoEncoder):
     def forward(self, rows: Tensor, n_anchors: int) -> tuple[Tensor, Tensor, Tensor]:
         """Encode all rows, reconstruct z of the first ``n_anchors``."""
         x = self.standardize(rows)
-        layers = self.hidden(x)
+        layers = self.hidden(self.corrupt(x))
         return x[:n_anchors], self.decode(layers[-1][:n_anchors]), self.code(x, layers)
 
     def weights(self) -> list[Tensor]:

@@ -56,6 +56,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "margin": [Interval(Real, 0.0, 4.0, closed="right"), StrOptions({"auto"})],
     "temperature": [Interval(Real, 0.0, None, closed="neither")],
     "pair_weighting": [StrOptions({"auto", "pairs", "k"})],
+    "noise": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
     "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto", "full"})],
@@ -92,6 +93,7 @@ class Settings:
     margin: float
     temperature: float
     pair_weighting: str
+    noise: float
     pretrain_epochs: int
     max_epochs: int
     batch_size: int | str
@@ -130,9 +132,9 @@ def resolve_settings(estimator: Any, *, linear_start: bool = False) -> Settings:
         If the layer widths are no positive integers, if the paper's objective would be unbounded
         below or is to have a form that it has not, or if the device cannot be used.
     """
-    auto = AUTO[estimator.objective] | {"output": "concat", "margin": "auto"}
+    auto = AUTO[estimator.objective] | {"output": "concat", "margin": "auto", "noise": 0.0}
     if linear_start:
-        auto |= {"output": "code", "pretrain_epochs": 0}
+        auto |= {"output": "code", "pretrain_epochs": 0, "noise": 0.5}
     values = {}
     for field in fields(Settings):
         value = getattr(estimator, field.name)

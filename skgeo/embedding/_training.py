@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ._batches import PairData, SampledBatches
 from ._network import AutoEncoder
 from ._objective import GeoObjective, Terms, weight_decay
+from ._optimizer import make_optimizer
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -75,28 +76,6 @@ class _Net(NeuralNet):
         return self
 
 
-def make_optimizer(name: str, gamma: float, device: str) -> Callable[..., torch.optim.Optimizer]:
-    """Optimiser of a module and a rate, which also descends gamma times the sum of squared weights.
-
-    Its weight decay is that gradient (2 gamma W), made where the weights are read anyway. Biases
-    are left out, as in Eq. (3).
-    """
-
-    def build(module: nn.Module, lr: float) -> torch.optim.Optimizer:
-        weights: list[Tensor] = module.weights()  # type: ignore[operator]
-        known = set(map(id, weights))
-        groups: list[dict[str, Any]] = [
-            {"params": weights, "weight_decay": 2.0 * gamma},
-            {"params": [p for p in module.parameters() if id(p) not in known]},
-        ]
-        if name == "sgd":
-            return torch.optim.SGD(groups, lr=lr)
-        fused = device.startswith(("cpu", "cuda"))
-        return torch.optim.Adam(groups, lr=lr, fused=fused)
-
-    return build
-
-
 class _Log(Callback):
     """Collects one row for each epoch, validates, and decides when to stop."""
 
@@ -110,7 +89,9 @@ class _Log(Callback):
         patience: int,
         tol: float | None,
         bar: Any,
+        scores: list[FloatArray] | None,
     ) -> None:
+        self.scores = [] if scores is None else scores
         self.phase = phase
         self.rows = rows
         self.validate = validate
@@ -126,6 +107,7 @@ class _Log(Callback):
     def on_train_begin(self, net: _Net, **_: Any) -> None:
         if self.validate is not None and self.keep_start:
             self.start = self.validate(net.module_), _copy_state(net.module_)
+            self.scores.append(self.start[0])
 
     def on_epoch_begin(self, net: _Net, **_: Any) -> None:
         net.start_epoch()
@@ -150,6 +132,7 @@ class _Log(Callback):
             )
         if self.validate is not None:
             scores = self.validate(net.module_)
+            self.scores.append(scores)
             row["validation_score"] = float(scores.mean())
             if scores.mean() > self.best_scores.mean():
                 self.best_scores, self.best_epoch = scores, row["epoch"]
@@ -208,6 +191,7 @@ def train(
     tol: float | None = None,
     validate: Validate | None = None,
     keep_start: bool = False,
+    scores: list[FloatArray] | None = None,
     patience: int = 5,
     rng: np.random.Generator,
     device: str = "cpu",
@@ -245,6 +229,9 @@ def train(
     keep_start : bool
         The start is a candidate, too: it is kept unless the best epoch scores better by more
         than a standard error.
+    scores : list or None
+        Filled with the scores of the held-out rows: of the start, if it is a candidate, and of
+        each epoch.
     rng : numpy Generator
         Drives batches and partners.
     device : str
@@ -277,6 +264,7 @@ def train(
         patience=patience,
         tol=tol,
         bar=bar,
+        scores=scores,
     )
     steps = (schedule_epochs or max_epochs) * -(-len(data) // batch_size)
     all_callbacks: list[tuple[str, Callback]] = []
@@ -342,6 +330,7 @@ class _OneLayer(nn.Module):
         sizes = network.layer_sizes[layer : layer + 2]
         self.shallow = AutoEncoder(sizes, network.activation, output)
         # The layers themselves: training this module trains the network.
+        self.shallow.noise = network.noise
         self.shallow.encoder[0] = network.encoder[layer]
         self.shallow.decoder[0] = network.decoder[len(network.decoder) - 1 - layer]
         self._below = (network, layer)  # in a tuple: not registered, not trained

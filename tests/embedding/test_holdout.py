@@ -11,6 +11,7 @@ from skgeo.embedding._holdout import (
     GeographicScore,
     ReconstructionScore,
     clustered_standard_error,
+    extent_of_places,
     split_by_place,
     split_within_areas,
 )
@@ -58,21 +59,83 @@ def network():
 @pytest.mark.parametrize("output", ["concat", "hidden", "code"])
 def test_the_score_is_that_of_the_ranking_which_transform_gives(rng, network, output):
     X = rng.normal(size=(80, 6)).astype(np.float32)
-    coordinates = np.stack([rng.uniform(-80, 80, 80), rng.uniform(-180, 180, 80)], 1)
     labels = rng.integers(5, size=80)
+    # Places of some 20 km, 60 km apart: errors are within, around and beyond 8 times an extent.
+    coordinates = np.stack([48 + 0.6 * labels, np.full(80, 2.0)], 1) + rng.normal(0, 0.1, (80, 2))
     train, held = np.arange(60), np.arange(60, 80)
-    # The gallery is everything; a query is no neighbour of its own.
     statistics = BlockStatistics(network, X)
     Z = represent(network, statistics, X, output).astype(float)
-    distances = np.square(Z[held, None] - Z[None]).sum(axis=2)
-    distances[np.arange(20), held] = np.inf  # the photo itself
-    nearest = distances.argmin(axis=1)
     kwargs = {"labels": labels, "output": output, "rng": rng}
     score = GeographicScore(X, train, held, coordinates=coordinates, **kwargs)
-    errors = great_circle_km(coordinates[held], coordinates[nearest])
-    np.testing.assert_allclose(np.sort(score(network)), np.sort(-np.log(errors + 0.05)))
+    # The gallery is everything but the query and what is of its very spot.
+    km = great_circle_km(coordinates[held, None], coordinates[None])
+    distances = np.square(Z[held, None] - Z[None]).sum(axis=2)
+    assert (km < score.extent / 2).sum() > 40
+    distances[km < score.extent / 2] = np.inf
+    errors = great_circle_km(coordinates[held], coordinates[distances.argmin(axis=1)])
+    expected = -np.log(np.clip(errors / score.extent, 1, 8))
+    assert len(np.unique(expected)) > 5
+    np.testing.assert_allclose(np.sort(score(network)), np.sort(expected))
+    distances = np.square(Z[held, None] - Z[None]).sum(axis=2)
+    distances[np.arange(20), held] = np.inf  # the photo itself
     score = GeographicScore(X, train, held, coordinates=None, **kwargs)
+    nearest = distances.argmin(axis=1)
     assert score(network).mean() == pytest.approx(np.mean(labels[held] == labels[nearest]))
+
+
+def test_copies_do_not_decide_which_network_is_better(rng):
+    torch.manual_seed(0)
+    labels = np.repeat(np.arange(20), 6)
+    coordinates = np.stack([np.full(120, 10.0), labels + 0.02 * rng.normal(size=120)], 1)
+    X = rng.normal(size=(120, 6)).astype(np.float32)
+    # Each photo has a copy, taken at the same spot; what shows the place is in the first column.
+    X[1::2], coordinates[1::2] = X[::2] + 1e-3, coordinates[::2]
+    X[:, 0] = labels
+    good, copies = (AutoEncoder([6, 1], "identity", "identity") for _ in range(2))
+    with torch.no_grad():
+        good.encoder[0].weight.copy_(torch.eye(6)[:1])
+        copies.encoder[0].weight.copy_(torch.eye(6)[1:2])
+    train, held = np.arange(60), np.arange(60, 120)
+    kwargs = {"coordinates": coordinates, "labels": labels, "output": "code", "rng": rng}
+    score = GeographicScore(X, train, held, **kwargs)
+    assert score(good).mean() > score(copies).mean() + 0.5
+    # With the copies among the neighbours it would be the other way round.
+    score.left_out[:] = np.eye(*score.left_out.shape, dtype=bool)
+    assert score(copies).mean() > score(good).mean() + 0.1
+
+
+def test_places_that_are_one_position_each(rng, network):
+    # Photos that are known to be of a city: all have its position, and none is a copy.
+    labels = np.repeat(np.arange(8), 5)
+    coordinates = np.stack([np.zeros(8), np.arange(8) * 20.0], 1)[labels]
+    X = (labels[:, None] + 0.1 * rng.normal(size=(40, 6))).astype(np.float32)
+    assert extent_of_places(coordinates, labels, rng) == 0
+    kwargs = {"coordinates": coordinates, "labels": labels, "output": "concat", "rng": rng}
+    score = GeographicScore(X, np.arange(20), np.arange(20, 40), **kwargs)
+    assert not score.left_out[:, 20:].any()
+    assert set(np.round(score(network), 12)) <= {0.0, round(-np.log(8), 12)}
+    assert score(network).mean() > -0.5
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_a_query_keeps_a_gallery_when_all_photos_are_of_one_spot(rng, network, n):
+    coordinates = np.full((n + 2, 2), 5.0) + 1e-9 * rng.normal(size=(n + 2, 2))
+    coordinates[-1] = [-5, 175]
+    labels = np.zeros(n + 2, dtype=int)
+    X = rng.normal(size=(n + 2, 6)).astype(np.float32)
+    kwargs = {"coordinates": coordinates, "labels": labels, "output": "code", "rng": rng}
+    score = GeographicScore(X, np.arange(n), np.arange(n, n + 2), **kwargs)
+    assert np.isfinite(score(network)).all()
+    assert not score.left_out.all(axis=1).any()
+
+
+def test_the_extent_is_the_median_distance_within_places(rng):
+    labels = rng.integers(3, size=3000)
+    coordinates = np.stack([np.zeros(3000), 40.0 * labels + rng.uniform(0, 1, 3000)], 1)
+    degrees = extent_of_places(coordinates, labels, rng) / great_circle_km([0, 0], [0, 1])
+    # Of two uniform draws: 1 - 1 / sqrt(2).
+    assert degrees == pytest.approx(0.293, abs=0.03)
+    assert extent_of_places(coordinates[:5], np.arange(5), rng) == 0
 
 
 def test_reconstruction_score(rng, network):

@@ -29,7 +29,7 @@ HISTOGRAMS = ("color", "texture", "line")
 N_COMPONENTS = 500
 #: From so many photos on, networks take fewer epochs: there are more steps in each.
 LARGE = 10_000
-LARGE_STEPS = {"max_epochs": 7, "early_stopping": False, "replay_size": 0}
+LARGE_STEPS = {"max_epochs": 10, "replay_size": 0}
 #: POIs of so many times the set's smallest threshold.
 RADII = [0.5, 1.0, 2.0, 4.0]
 

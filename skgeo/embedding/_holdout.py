@@ -26,8 +26,6 @@ _RESOLUTION_KM = 0.05
 #: Errors of so many times the extent of a place count as equally bad.
 _FAR = 8.0
 
-#: Photos nearer to a query than this share of the extent of a place are left out of its gallery.
-_NEAR_DUPLICATE = 0.5
 
 
 def split_by_place(
@@ -109,8 +107,8 @@ class GeographicScore:
     """Scores of a network on held-out photos: their 1-NN estimates from all other photos.
 
     The other photos of a held-out place are in the gallery, as they will be when the network is
-    used; the network has learned from none of them. Photos of the very spot (less than half the
-    extent of a place away) are not: bursts and overlapping tiles are found by any representation,
+    used; the network has learned from none of them. The nearer half of them (less than the
+    extent of a place away) is not: bursts and overlapping tiles are found by any representation,
     best by one that has learned nothing, and would decide. With coordinates, minus the logarithm
     of the error, which weighs a street as much as a continent; errors within the extent of a place
     are equally good, and errors of 8 times as much equally bad, for how far off a miss is says
@@ -159,7 +157,7 @@ class GeographicScore:
         if coordinates is not None:
             extent = extent_of_places(coordinates, labels, rng)
             self.extent = max(extent, _RESOLUTION_KM)
-            self.left_out = _nearer(self.places, self.n_queries, _NEAR_DUPLICATE * extent)
+            self.left_out = _nearer(self.places, self.n_queries, extent)
         np.fill_diagonal(self.left_out, True)
         self.output = output
         # The input is the same in every epoch: so is its part of the distances.

@@ -70,8 +70,8 @@ def test_the_score_is_that_of_the_ranking_which_transform_gives(rng, network, ou
     # The gallery is everything but the query and what is of its very spot.
     km = great_circle_km(coordinates[held, None], coordinates[None])
     distances = np.square(Z[held, None] - Z[None]).sum(axis=2)
-    assert (km < score.extent / 2).sum() > 40
-    distances[km < score.extent / 2] = np.inf
+    assert (km < score.extent).sum() > 40
+    distances[km < score.extent] = np.inf
     errors = great_circle_km(coordinates[held], coordinates[distances.argmin(axis=1)])
     expected = -np.log(np.clip(errors / score.extent, 1, 8))
     assert len(np.unique(expected)) > 5

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import check_places
@@ -21,6 +20,7 @@ from ._evaluate import weighted_terms
 from ._fitting import Photos, fit_network, pair_photos
 from ._join import NewPhotosMixin
 from ._pack import pack, unpack
+from ._ranks import check_same, common_seed, from_first, is_first
 from ._replay import Memory, remember
 from ._representation import BlockStatistics, first_block, represent
 from ._settings import CONSTRAINTS, resolve_settings
@@ -119,8 +119,8 @@ class DGAETransformer(
         best weights: True, and False for "paper". Whole POIs are held out where ``y`` holds
         locations (a part of each area where it holds labels, single rows for the plain
         auto-encoder). The score is the mean logarithm of the 1-NN error, between one and eight
-        times the extent of a POI and among all photos but those of the very spot; the share of
-        correct areas; or the reconstruction. On the linear layer its untouched output is kept
+        times the extent of a POI and among all photos that are farther than one extent away; the
+        share of correct areas; or the reconstruction. On the linear layer its untouched output is kept
         unless it is beaten by a standard error, for which up to ten parts are held out in turn,
         until 1,000 photos have been. Fewer than 50 photos are all used for training, or keep the
         linear layer as it is.
@@ -298,13 +298,16 @@ class DGAETransformer(
         settings = resolve_settings(self)
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         places = None if y is None else check_places(y, n_samples=len(X))
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        check_same("X", X)
+        if places is not None:
+            check_same("y", np.asarray(y))
+        seed = common_seed(self.random_state)
         rng = np.random.default_rng(seed)
         pairs: Any = None
         layer = None
         photos = Photos(X, None, None, None)
         if places is not None and settings.geo_constrained:
-            layer, pairs = find_pairs(self.init, self.objective, self.pairs, X, y)
+            layer, pairs = from_first(find_pairs, self.init, self.objective, self.pairs, X, y)
             settings = resolve_settings(self, linear_start=layer is not None)
             photos = pair_photos(X, pairs, places.coordinates)
         elif not isinstance(self.init, str) or self.init == "marginal-fisher":
@@ -326,9 +329,10 @@ class DGAETransformer(
             self._areas = known_areas(pairs.poi_, photos.labels)
         seen = Memory(X, photos.labels, photos.coordinates, len(X))
         self._memory = remember(None, seen, self.replay_size, rng)
-        warn_of_failures(
-            self.module_, photos, settings, self.history_, self.best_epoch_, self._variance
-        )
+        if is_first():
+            warn_of_failures(
+                self.module_, photos, settings, self.history_, self.best_epoch_, self._variance
+            )
         return self
 
     def transform(self, X: Any) -> Float32Array:

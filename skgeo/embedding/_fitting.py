@@ -23,6 +23,7 @@ from ._holdout import (
 from ._marginal_fisher import MarginalFisherTransformer
 from ._network import AutoEncoder, LinearLayer, ResidualAutoEncoder
 from ._objective import GeoObjective
+from ._ranks import from_first, is_first
 from ._representation import apply_layer
 from ._settings import Settings
 from ._start import trial_layer
@@ -279,7 +280,7 @@ def _fit_residual(
     trials: list[list[npt.NDArray[np.float64]]] = []
     groups = []
     for i, (kept, held_out) in enumerate(parts):
-        network, z, variance = start(trial_layer(layer, photos.X, kept))
+        network, z, variance = start(from_first(trial_layer, layer, photos.X, kept))
         judge = _judge(photos, z, kept, held_out, settings, rng)
         assert isinstance(judge, GeographicScore)
         trials.append([])
@@ -305,7 +306,7 @@ def _fit_residual(
 @contextlib.contextmanager
 def _progress(settings: Settings, residual: bool) -> Iterator[Any]:
     """A bar with one tick for each epoch there may be, or None."""
-    if not settings.verbose:
+    if not settings.verbose or not is_first():
         yield None
         return
     from tqdm.auto import tqdm

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from .._validation import check_places
 from ._finetune import finetune
 from ._fitting import Photos, pair_photos
+from ._ranks import common_seed
 from ._replay import KnownPlaces, Memory, join, number_places, remember
 from ._settings import resolve_settings
 
@@ -53,7 +53,7 @@ class NewPhotosMixin:
         self._validate_params()
         settings = resolve_settings(self, linear_start=self.linear_ is not None)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = common_seed(self.random_state)
         rng = np.random.default_rng([seed, self._memory.n_seen])
         new = Memory(X, None, None, len(X))
         if self.pairs_ is not None:

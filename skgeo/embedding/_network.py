@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -53,6 +53,8 @@ class AutoEncoder(ArrayStateModule):
             nn.init.zeros_(layer.bias)
         #: Standard deviation of the noise that the encoder sees while training.
         self.noise = 0.0
+        #: Draws it: processes that share a batch draw it as one would.
+        self.draw_noise: Callable[[Tensor], Tensor] = torch.randn_like
         # What is reconstructed is (x - shift) / scale; the identity unless training sets it.
         self.register_buffer("shift", torch.zeros(layer_sizes[0]))
         self.register_buffer("scale", torch.ones(()))
@@ -83,7 +85,7 @@ class AutoEncoder(ArrayStateModule):
         """Rows with noise while training, as they are afterwards (a denoising auto-encoder)."""
         if not (self.training and self.noise):
             return x
-        return x + self.noise * torch.randn_like(x)
+        return x + self.noise * self.draw_noise(x)
 
     def blocks(self, x: Tensor) -> list[Tensor]:
         """What represents standardised rows, without their vectors; the code comes last."""

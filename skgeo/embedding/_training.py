@@ -16,6 +16,7 @@ from ._batches import PairData, SampledBatches
 from ._network import AutoEncoder
 from ._objective import GeoObjective, Terms, weight_decay
 from ._optimizer import make_optimizer
+from ._ranks import Alone, join_ranks
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,21 +38,24 @@ class _Stop(Exception):  # noqa: N818 - it ends a loop, it is no error
 class _Net(NeuralNet):
     """skorch's net with a step that knows anchors from partners. Never leaves this module."""
 
+    ranks: Alone
+
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         rows, info = batch
         self._set_training(True)
         objective = self.criterion_
+        rows, n_anchors = self.ranks.deal(rows, info.n_anchors)
         with torch.autocast(self.device_type, torch.bfloat16, enabled=self.half):
-            x, x_hat, codes = self.module_(rows.to(self.device), info.n_anchors)
-        x, x_hat, codes = x.float(), x_hat.float(), codes.float()
+            x, x_hat, codes = self.ranks.forward(rows.to(self.device), n_anchors)
+        x, x_hat, codes = x.float(), x_hat.float(), self.ranks.join(codes.float())
         objective.follow(codes[: info.n_anchors].detach())
         same_area, easy_confusing = objective.pair_terms(
             codes, info.same_area, info.easy_confusing, info.crowd, info.n_anchors
         )
-        reconstruction = objective.reconstruction(x, x_hat)
+        reconstruction = self.ranks.reconstruction(objective, x, x_hat)
         terms = Terms(reconstruction, same_area, easy_confusing, self.decay_value)
         loss = objective.total(terms)
-        loss.backward()
+        self.ranks.backward(loss)
         # Summed where they are: reading them in every step would wait for the device.
         self.sums += info.n_anchors * torch.stack([*terms[:3], torch.ones_like(loss)]).detach()
         return {"loss": loss, "y_pred": codes}
@@ -106,13 +110,15 @@ class _Log(Callback):
 
     def on_train_begin(self, net: _Net, **_: Any) -> None:
         if self.validate is not None and self.keep_start:
-            self.start = self.validate(net.module_), _copy_state(net.module_)
+            self.start = net.ranks.decide(self.validate, net.module_), _copy_state(net.module_)
             self.scores.append(self.start[0])
 
     def on_epoch_begin(self, net: _Net, **_: Any) -> None:
         net.start_epoch()
 
     def on_epoch_end(self, net: _Net, **_: Any) -> None:
+        net.ranks.check()
+        net.sums[0] = net.ranks.add_up(net.sums[0])
         sums = net.sums.cpu().numpy()
         means = [*(sums[:3] / sums[3]), float(net.decay_value)]
         terms = Terms(*(torch.tensor(v, dtype=torch.float64) for v in means))
@@ -131,7 +137,7 @@ class _Log(Callback):
                 "(BlockScaler)."
             )
         if self.validate is not None:
-            scores = self.validate(net.module_)
+            scores = net.ranks.decide(self.validate, net.module_)
             self.scores.append(scores)
             row["validation_score"] = float(scores.mean())
             if scores.mean() > self.best_scores.mean():
@@ -311,6 +317,7 @@ def train(
     net.device_type = torch.device(device).type
     net.half = precision == "bfloat16"
     net.initialize()
+    net.ranks = join_ranks(module, rng)
     net.notify("on_train_begin", X=data, y=None)
     try:
         net.fit_loop(data)
@@ -318,6 +325,7 @@ def train(
         pass
     finally:
         net.notify("on_train_end", X=data, y=None)
+        net.ranks.close()
     return rows, log.restore(module)
 
 

@@ -117,6 +117,23 @@ def _as_float(value: Any) -> float:
     return float(value)
 
 
+def check_photo_numbers(index: Any, n_photos: int, *, name: str = "index") -> npt.NDArray[np.int64]:
+    """One photo number or several as an array, counted from the end where negative."""
+    photos = np.asarray(index)
+    if photos.dtype.kind not in "iu" or photos.ndim > 1:
+        raise ValueError(
+            f"{name} is {index!r}; expected the number of a photo, or a sequence of such numbers."
+        )
+    photos = np.atleast_1d(photos).astype(np.int64)
+    bad = (photos < -n_photos) | (photos >= n_photos)
+    if bad.any():
+        raise ValueError(
+            f"{name} {int(photos[bad][0])} is out of range; there are {n_photos} photos, expected "
+            f"{-n_photos} to {n_photos - 1}."
+        )
+    return np.where(photos < 0, photos + n_photos, photos)
+
+
 class Places(NamedTuple):
     """What `check_places` found: coordinates to be clustered, or labels of known areas."""
 

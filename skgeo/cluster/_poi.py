@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import Interval, StrOptions, check_coordinates
-from ._mean_shift import mean_shift, nearest_place
+from ._growth import places_within, regrouped_share
+from ._mean_shift import MeanShiftResult, mean_shift, nearest_place
 
 
 class POIMeanShift(ClusterMixin, BaseEstimator):
@@ -52,9 +53,14 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
     labels_ : ndarray of shape (n_samples,)
         The POI of each photo.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        The POIs, those with most photos under the kernel first. Degrees for "haversine".
+        The POIs, those with most photos under the kernel first; behind them those that
+        `partial_fit` has opened, in the order of their coming. Degrees for "haversine".
     cluster_sizes_ : ndarray of shape (n_clusters,)
         How many photos each POI has. Under ``assign="nearest"`` a centre may have none.
+    n_clusters_fit_ : int
+        How many POIs `fit` has found: those from this label on were opened by `partial_fit`.
+    new_place_share_ : float
+        Share of the photos that are in POIs opened since `fit`; 0 after it.
     n_iter_ : int
         Steps of the longest trajectory.
     n_features_in_ : int
@@ -156,7 +162,125 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
         """
         self._validate_params()
         points = self._check_points(X, reset=True)
-        result = mean_shift(
+        result = self._mine(points)
+        self._kernel = self._current_kernel()
+        self.n_clusters_fit_ = len(result.centers)
+        self.n_iter_ = max(result.n_iter, 1)  # where every photo stays put, it took a step to see
+        return self._set_places(result.labels, result.centers)
+
+    def partial_fit(self, X: Any, y: Any = None) -> POIMeanShift:
+        """Let new photos join the POIs, or open new ones; nothing changes for the old photos.
+
+        A photo within the bandwidth of the nearest centre belongs to it, as `predict` says. Those
+        that are out of reach of every centre open new POIs: mean shift on these photos alone, with
+        the same kernel. Centres stay where they are, and labels are never renumbered. The first
+        call is `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates of the new photos, as in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        POIMeanShift
+            The estimator; ``labels_`` has the new photos behind the old ones.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; or if X has other columns than in `fit`, or ``bandwidth`` or ``metric``
+            was changed since.
+
+        See Also
+        --------
+        drift : When to fit anew.
+
+        Notes
+        -----
+        Where photos open POIs the outcome depends on the batches: a later photo joins what an
+        earlier one has opened, and a crowd that comes in parts is not seen as one. A new centre may
+        come to lie within a bandwidth of an old one, though none of its photos did.
+
+        Examples
+        --------
+        >>> from skgeo.cluster import POIMeanShift
+        >>> poi = POIMeanShift(bandwidth=1.0, metric="haversine").fit([[48.8584, 2.2945]])
+        >>> poi.partial_fit([[48.8590, 2.2950], [40.6892, -74.0445]]).labels_
+        array([0, 0, 1])
+        """
+        if not hasattr(self, "cluster_centers_"):
+            return self.fit(X)
+        self._check_kernel()
+        points = self._check_points(X, reset=False)
+        labels, far = places_within(
+            self.cluster_centers_,
+            points,
+            float(self.bandwidth),
+            metric=self.metric,
+            n_jobs=self.n_jobs,
+        )
+        centers = self.cluster_centers_
+        if far.any():
+            opened = self._mine(points[far])
+            labels[far] = len(centers) + opened.labels
+            centers = np.concatenate([centers, opened.centers])
+        return self._set_places(np.concatenate([self.labels_, labels]), centers)
+
+    def drift(self, X: Any) -> float:
+        """Share of the photos that a new fit on all of them would group otherwise.
+
+        It fits anew to see (mean shift costs seconds for a million photos) and changes nothing.
+        What costs is what stands on the POIs: pairs and embedding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates of all photos so far, those of `fit` and `partial_fit`, in that order.
+
+        Returns
+        -------
+        float
+            Between 0 and 1, see `regrouped_share`. 0 right after `fit`.
+
+        Raises
+        ------
+        ValueError
+            As for `partial_fit`, or if X has not as many rows as ``labels_``.
+
+        Notes
+        -----
+        Under ``assign="mode"`` some photos at the borders of dense places come out otherwise from
+        `partial_fit` even if nothing new has come: they are assigned by the nearest centre, for
+        want of a trajectory. The user guide says what share is worth a new fit.
+
+        Examples
+        --------
+        New photos crowd at the rim of a place, most of them out of its reach; all seven together
+        would be one place:
+
+        >>> from skgeo.cluster import POIMeanShift
+        >>> old, new = [[0.0], [0.1], [0.2]], [[1.1], [1.15], [1.25], [1.3]]
+        >>> poi = POIMeanShift(bandwidth=1.0).fit(old).partial_fit(new)
+        >>> poi.labels_
+        array([0, 0, 0, 0, 1, 1, 1])
+        >>> round(poi.drift(old + new), 2)
+        0.43
+        """
+        check_is_fitted(self)
+        self._check_kernel()
+        points = self._check_points(X, reset=False)
+        if len(points) != len(self.labels_):
+            raise ValueError(
+                f"X has {len(points)} rows, but there are labels of {len(self.labels_)} photos; "
+                "expected the coordinates of all photos of fit and partial_fit, in their order."
+            )
+        return regrouped_share(self.labels_, self._mine(points).labels)
+
+    def _mine(self, points: npt.NDArray[np.float64]) -> MeanShiftResult:
+        return mean_shift(
             points,
             float(self.bandwidth),
             metric=self.metric,
@@ -165,11 +289,28 @@ class POIMeanShift(ClusterMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=int(self.verbose),
         )
-        self.cluster_centers_ = result.centers
-        self.labels_ = result.labels
-        self.cluster_sizes_ = np.bincount(result.labels, minlength=len(result.centers))
-        self.n_iter_ = max(result.n_iter, 1)  # where every photo stays put, it took a step to see
+
+    def _set_places(
+        self, labels: npt.NDArray[np.intp], centers: npt.NDArray[np.float64]
+    ) -> POIMeanShift:
+        self.labels_ = labels
+        self.cluster_centers_ = centers
+        self.cluster_sizes_ = np.bincount(labels, minlength=len(centers))
+        founded = self.cluster_sizes_[self.n_clusters_fit_ :].sum()
+        self.new_place_share_ = float(founded / len(labels))
         return self
+
+    def _current_kernel(self) -> tuple[float, str]:
+        return float(self.bandwidth), str(self.metric)
+
+    def _check_kernel(self) -> None:
+        """POIs of two kernels would not be of one kind."""
+        self._validate_params()
+        if self._current_kernel() != self._kernel:
+            raise ValueError(
+                f"bandwidth and metric are {self._current_kernel()}, but the POIs so far were "
+                f"found with {self._kernel}; set them back, or call fit with all photos."
+            )
 
     def predict(self, X: Any) -> npt.NDArray[np.intp]:
         """Nearest POI of each photo, also under ``assign="mode"``.

@@ -194,7 +194,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             If ``y`` is missing or of another kind than in `fit`, or new photos cannot be assigned
             to the POIs or compared with the old ones, see `InconsistencyPairs.partial_fit`.
         TypeError
-            If ``pairs`` has no ``partial_fit``.
+            If ``pairs`` has no ``partial_fit`` or no ``stored_X``.
 
         Notes
         -----
@@ -207,15 +207,15 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         self._validate_params()
         self._check_y(y)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        if not hasattr(self.pairs_, "partial_fit"):
-            raise TypeError(
-                f"{type(self.pairs_).__name__} has no partial_fit: new photos cannot join its "
-                "pairs. Use InconsistencyPairs, or fit anew."
-            )
+        for method in ("partial_fit", "stored_X"):
+            if not hasattr(self.pairs_, method):
+                raise TypeError(
+                    f"{type(self.pairs_).__name__} has no {method}: new photos cannot join its "
+                    "pairs. Use InconsistencyPairs, or fit anew."
+                )
         before = self._graphs()
         self.pairs_.partial_fit(project(X, self.mean_, self._axes), y)
-        photos: Any = self.pairs_._photos
-        reduced = np.concatenate(photos)
+        reduced = np.concatenate(self.pairs_.stored_X())
         self._sums = [
             total + change_of_sum(reduced, old, new)
             for total, old, new in zip(self._sums, before, self._graphs(), strict=True)

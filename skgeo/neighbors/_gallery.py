@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skgeo._validation import check_photo_numbers
+
 from ._base import check_gallery_places, check_k, is_number
 from ._distinct import distinct_places
 from ._estimate import Estimate
@@ -90,6 +92,61 @@ class GalleryMixin:
         return self._set_gallery(
             np.concatenate([self._gallery, added]), np.concatenate([self.coordinates_, places])
         )
+
+    def remove(self, indices: Any) -> Self:
+        """Take photos out of the gallery, as their owners may ask for.
+
+        The outcome equals that of one ``fit`` on what is left, to the bit. Photos behind a removed
+        one move up, as with `numpy.delete`: remove several in one call, or look the index up
+        again before the next. What is left is copied (and an index or tree built anew); a file that
+        the gallery was a memory map of is not written to. A calibration is forgotten.
+
+        Parameters
+        ----------
+        indices : int or array-like of int
+            Rows of the gallery: photos count in the order in which ``fit`` and ``partial_fit`` got
+            them, negative numbers from the end. ``kneighbors`` and ``explain`` tell the index of
+            each neighbour; ``kneighbors(X, 1)`` finds that of a photo by its vector. An empty list
+            changes nothing.
+
+        Returns
+        -------
+        self
+            The estimator with the smaller gallery.
+
+        Raises
+        ------
+        ValueError
+            If an index is no integer, out of range or given twice, or no photo would be left. The
+            gallery is left as it was.
+
+        Examples
+        --------
+        >>> from skgeo.neighbors import KNNGeoRegressor
+        >>> knn = KNNGeoRegressor().fit([[0.0], [3.0], [7.0]], [[1, 1], [2, 2], [3, 3]])
+        >>> where = knn.kneighbors([[3.0]], 1, return_distance=False)[:, 0]
+        >>> knn.remove(where).predict([[3.4]])
+        array([[1., 1.]])
+        """
+        check_is_fitted(self)
+        self._validate_params()  # type: ignore[attr-defined]
+        asked = np.asarray(indices)
+        if asked.ndim == 1 and not len(asked):
+            return self
+        rows, counts = np.unique(
+            check_photo_numbers(indices, self.n_samples_fit_, name="indices"), return_counts=True
+        )
+        if counts.max() > 1:
+            raise ValueError(
+                f"indices holds photo {rows[counts.argmax()]} {counts.max()} times; expected each "
+                "photo once."
+            )
+        if len(rows) == self.n_samples_fit_:
+            raise ValueError(
+                f"indices holds all {len(rows)} photos of the gallery; expected at least one left."
+            )
+        keep = np.delete(np.arange(self.n_samples_fit_), rows)
+        return self._set_gallery(np.asarray(self._gallery[keep]), self.coordinates_[keep])
 
     def _set_gallery(self, gallery: npt.NDArray[Any], coordinates: FloatArray) -> Self:
         self._take(gallery)

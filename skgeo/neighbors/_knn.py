@@ -109,7 +109,8 @@ class KNNGeoRegressor(CalibratedMixin, GalleryMixin, GeoRegressorMixin, BaseEsti
 
     A gallery in half precision, or in a memory map of a file, is kept as it is and read in blocks
     (``X`` from ``numpy.load(path, mmap_mode="r")`` or `numpy.memmap`), so that it may be larger
-    than the memory. ``partial_fit`` makes a copy of it in memory.
+    than the memory. ``partial_fit`` and ``remove`` make a copy of it in memory, of its type, and
+    leave the file as it is. Where that is too large, write the rows to a new file and ``fit``.
 
     The vote's clusters are those of `sklearn.cluster.MeanShift` with every neighbour as a seed:
     each neighbour belongs to the cluster of the nearest centre. The paper does not say, and skgeo

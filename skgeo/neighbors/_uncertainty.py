@@ -70,8 +70,8 @@ class CalibratedMixin:
 
         Notes
         -----
-        What is guaranteed, and when, tells `predict_with_uncertainty`. ``fit``, ``partial_fit`` and
-        other parameters undo the calibration.
+        What is guaranteed, and when, tells `predict_with_uncertainty`. ``fit``, ``partial_fit``,
+        ``remove`` and other parameters undo the calibration: its guarantee is for one gallery.
         """
         check_is_fitted(self, "coordinates_")
         estimate = self._estimate(X, 1, explain=True)  # type: ignore[attr-defined]

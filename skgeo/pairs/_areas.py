@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from .._geodesy import great_circle_km
-from ..cluster._mean_shift import nearest_place
+from ..cluster._growth import places_within
 
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
@@ -98,13 +97,8 @@ def assign_places(
         labels = _number_noise(np.array(poi.predict(coordinates), dtype=np.intp), known.n_areas)
         return labels, known._replace(n_areas=max(known.n_areas, int(labels.max()) + 1))
     metric = getattr(poi, "metric", "euclidean")
-    nearest = nearest_place(known.centers, coordinates, metric=metric)
-    if metric == "haversine":
-        distance = great_circle_km(coordinates, known.centers[nearest])
-    else:
-        distance = np.linalg.norm(coordinates - known.centers[nearest], axis=1)
+    nearest, far = places_within(known.centers, coordinates, poi.bandwidth, metric=metric)
     labels = known.numbers[nearest]
-    far = distance > poi.bandwidth
     if not far.any():
         return labels, known
     fresh = clone(poi).fit(coordinates[far])

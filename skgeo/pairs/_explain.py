@@ -9,24 +9,8 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from .._geodesy import great_circle_km
+from .._validation import check_photo_numbers
 from ._graph import NeighborRows, PairGraph, row_numbers, take_rows
-
-
-def check_photo_numbers(index: Any, n_photos: int) -> npt.NDArray[np.int64]:
-    """One photo number or several as an array, counted from the end where negative."""
-    photos = np.asarray(index)
-    if photos.dtype.kind not in "iu" or photos.ndim > 1:
-        raise ValueError(
-            f"index is {index!r}; expected the number of a photo, or a sequence of such numbers."
-        )
-    photos = np.atleast_1d(photos).astype(np.int64)
-    bad = (photos < -n_photos) | (photos >= n_photos)
-    if bad.any():
-        raise ValueError(
-            f"index {int(photos[bad][0])} is out of range; there are {n_photos} photos, expected "
-            f"{-n_photos} to {n_photos - 1}."
-        )
-    return np.where(photos < 0, photos + n_photos, photos)
 
 
 def explain_pairs(
@@ -71,6 +55,29 @@ class FittedPairs:
     labels_: npt.NDArray[np.intp]
     classes_: npt.NDArray[Any] | None
     coordinates_: npt.NDArray[np.float64] | None
+    _photos: list[npt.NDArray[Any]] | None
+
+    def stored_X(self) -> list[npt.NDArray[Any]]:
+        """Give the vectors that are kept for `partial_fit` (``store_X``).
+
+        Returns
+        -------
+        list of ndarray of shape (n_i, n_features)
+            Few arrays, which hold all photos in their order. They are not copied, and memory maps
+            stay memory maps: do not write to them.
+
+        Raises
+        ------
+        ValueError
+            If they were not kept.
+        """
+        check_is_fitted(self, "same_area_")
+        if self._photos is None:
+            raise ValueError(
+                "The photos of fit were not kept (store_X=False), and new ones cannot be compared "
+                "with them; set store_X=True before fit, or call partial_fit from the start."
+            )
+        return list(self._photos)
 
     def explain(self, index: Any) -> Any:
         """Tell the partners of photos: which, how alike, how far away.

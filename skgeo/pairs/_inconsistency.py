@@ -300,11 +300,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
             self._photos = keep_photos([], X, copy=True)
             return self
         X, places = self._check(X, y, reset=False)
-        if self._photos is None:
-            raise ValueError(
-                "The photos of fit were not kept (store_X=False), and new ones cannot be compared "
-                "with them; set store_X=True before fit, or call partial_fit from the start."
-            )
+        photos = self.stored_X()
         if self._row_options() != self._graph_options:
             raise ValueError(
                 f"k1, k2, min_distance_km are {self._row_options()}, but the rows so far were made "
@@ -317,7 +313,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
             coordinates = np.concatenate([self.coordinates_, places.coordinates])
         graph = extend_pairs(
             self._graph(),
-            self._photos,
+            photos,
             X,
             labels,
             int(self.k1),
@@ -326,7 +322,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
             min_distance_km=float(self.min_distance_km),
             n_jobs=self.n_jobs,
         )
-        self._photos = keep_photos(self._photos, X, copy=True)
+        self._photos = keep_photos(photos, X, copy=True)
         self.labels_, self.coordinates_ = labels, coordinates
         self.classes_, self._areas = classes, areas
         return self._set_graph(graph)

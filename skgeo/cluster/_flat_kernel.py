@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from scipy.sparse import csr_array
 from sklearn.neighbors import KDTree, NearestNeighbors
 
+from .._cluster_client import thread_count
 from .._progress import progress
 from ._fixed_point import mean_directions, sphere_quantum
 
@@ -270,7 +271,7 @@ class _Means:
         )  # scikit-learn's size: it decides the order of sums
 
     def __call__(self, states: FloatArray) -> tuple[FloatArray, IntArray]:
-        threads = effective_n_jobs(self.n_jobs)
+        threads = thread_count(self.n_jobs)
         if self.search is not None:
             # One at a time: the rounding of the products depends on how many there are.
             bounds = np.arange(len(states) + 1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
 
+from .._cluster_client import thread_count
 from .._geodesy import from_unit_vectors, to_unit_vectors
 from ._bounded import exact_neighbors
 from ._exact import area_numbers, other_areas, same_area_neighbors
@@ -143,7 +143,7 @@ def _among_members(
     n_jobs: int | None,
 ) -> NeighborRows:
     """Find the k nearest photos among the members of the nearest anchors of each photo."""
-    threads = effective_n_jobs(n_jobs)
+    threads = thread_count(n_jobs)
     d = points.X.shape[1]
     short: Short | None = None
     if d > 2 * _DIRECTIONS:

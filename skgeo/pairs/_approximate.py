@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
 from threadpoolctl import threadpool_limits
 
+from .._cluster_client import thread_count
 from .._progress import progress
 from ._exact import area_numbers, other_areas, same_area_neighbors
 from ._graph import NeighborRows, PairGraph, no_rows
 from ._lists import bound_lists, nearest_in_lists
-from ._points import FloatArray, Points, make_frame, working_bytes
+from ._points import FloatArray, IndexArray, Points, make_frame, working_bytes
 from ._projection import Projection, Short, least_norms, make_sketch
 from ._tiles import Allowed, Side, room_of, smallest
 
@@ -116,6 +116,8 @@ def approximate_neighbors(
     allowed: Allowed,
     *,
     n_candidates: int = 100,
+    rows: IndexArray | None = None,
+    prepared: dict[int, Short] | None = None,
     working_memory: float | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -132,40 +134,49 @@ def approximate_neighbors(
         Which pairs count: a mask inside the search.
     n_candidates : int
         As of `approximate_pairs`.
+    rows : ndarray of int64 or None
+        Which queries; all by default.
+    prepared : dict or None
+        Filled with the sketches of the candidates, and used by further calls for other rows.
     working_memory, n_jobs, verbose
         As of `approximate_pairs`.
 
     Returns
     -------
     NeighborRows
-        One row a query.
+        One row a query. Where queries are the candidates, rows have the same bits whatever
+        ``rows`` are, if these begin and end at multiples of `SIDE`.
     """
-    threads = effective_n_jobs(n_jobs)
+    threads = thread_count(n_jobs)
     d = candidates.X.shape[1]
     size = min(max(n_candidates, 3 * k), len(candidates.X))
     compared = max(size * 2 // 5, k)
     same = queries is candidates
-    a: Short | None = None
+    ids = np.arange(len(queries.X)) if rows is None else rows
+    of_candidates = {} if prepared is None else prepared
     if d > MORE_DIRECTIONS:
-        # One BLAS thread always: two may round otherwise than one, and n_jobs must not matter.
-        with threadpool_limits(limits=1, user_api="blas"):
-            projection = Projection(candidates, MORE_DIRECTIONS)
         levels = DIRECTIONS, MORE_DIRECTIONS
-        of_queries = make_sketch(queries, projection, levels, threads=threads, rough=True)
-        of_candidates = (
-            of_queries
-            if same
-            else make_sketch(candidates, projection, levels, threads=threads, rough=True)
-        )
+        # One BLAS thread always: two may round otherwise than one, and n_jobs must not matter.
+        if not of_candidates or not same:
+            with threadpool_limits(limits=1, user_api="blas"):
+                projection = Projection(candidates, MORE_DIRECTIONS)
+        if not of_candidates:
+            of_candidates.update(
+                make_sketch(candidates, projection, levels, threads=threads, rough=True)
+            )
+        of_queries = of_candidates
+        if not same:
+            of_queries = make_sketch(queries, projection, levels, threads=threads, rough=True)
         a, b = of_queries[DIRECTIONS], of_candidates[DIRECTIONS]
     else:
         a, b = _all_columns(queries), _all_columns(candidates)
-    rows = Side(
-        np.arange(len(queries.X)),
-        a.columns.__getitem__,
-        a.norms,
-        allowed.row_groups,
-        allowed.row_units,
+    part = slice(None) if rows is None else rows
+    of_rows = Side(
+        ids,
+        a.columns[part].__getitem__,
+        a.norms[part],
+        allowed.row_groups[part],
+        allowed.row_units[part] if len(allowed.row_units) else allowed.row_units,
     )
     columns = Side(
         np.arange(len(candidates.X)),
@@ -175,9 +186,10 @@ def approximate_neighbors(
         allowed.column_units,
     )
     # Lists of all rows at the same time, so that a product serves both, only where they fit.
-    both = same and 8.0 * room_of(size) * len(rows.ids) <= working_bytes(working_memory)
+    fit = 8.0 * room_of(size) * len(ids) <= working_bytes(working_memory)
+    both = same and rows is None and fit
     lists = smallest(
-        rows,
+        of_rows,
         None if both else columns,
         size,
         least_chord=allowed.least_chord,
@@ -188,8 +200,8 @@ def approximate_neighbors(
     ).lists()
     if d > MORE_DIRECTIONS:
         more = of_queries[MORE_DIRECTIONS], of_candidates[MORE_DIRECTIONS]
-        lists = bound_lists(lists, rows.ids, *more)
-    return nearest_in_lists(lists, rows.ids, queries, candidates, k, most=compared, threads=threads)
+        lists = bound_lists(lists, ids, *more)
+    return nearest_in_lists(lists, ids, queries, candidates, k, most=compared, threads=threads)
 
 
 def _all_columns(points: Points) -> Short:

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
 from threadpoolctl import threadpool_limits
 
+from .._cluster_client import thread_count
 from .._progress import progress
 from ._graph import NeighborRows, reorder_rows, stack_rows
 from ._lists import lists_from_pairs, nearest_in_lists, run
@@ -106,6 +106,7 @@ def exact_neighbors(
     rows: IndexArray | None = None,
     columns: IndexArray | None = None,
     plan: Plan | None = None,
+    prepared: dict[str, Any] | None = None,
     working_memory: float | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -124,6 +125,8 @@ def exact_neighbors(
         Which queries and candidates take part, ascending; all by default.
     plan : Plan or None
         None: chosen by what bounds rule out for some of the queries.
+    prepared : dict or None
+        Filled with what depends on the candidates, and used by further calls for other rows.
     working_memory : float or None
         MiB that temporary blocks may take; None: scikit-learn's ``working_memory``. Sketches
         come on top: up to 578 numbers of four bytes for each photo.
@@ -158,8 +161,9 @@ def exact_neighbors(
         if work < SMALL:
             return directly(rows)
         plan = ALL_COLUMNS if work < _NO_PLAN else None
-    budget, threads = working_bytes(working_memory), effective_n_jobs(n_jobs)
-    found, proven = _search(problem, plan, budget, threads, verbose)
+    budget, threads = working_bytes(working_memory), thread_count(n_jobs)
+    prepared = {} if prepared is None else prepared
+    found, proven = _search(problem, plan, prepared, budget, threads, verbose)
     if proven.all():
         return found
     parts = [select_rows(found, proven), directly(rows[~proven])]
@@ -176,16 +180,25 @@ def select_rows(found: NeighborRows, chosen: npt.NDArray[np.bool_]) -> NeighborR
 
 
 def _search(
-    problem: Problem, plan: Plan | None, budget: float, threads: int, verbose: int
+    problem: Problem,
+    plan: Plan | None,
+    prepared: dict[str, Any],
+    budget: float,
+    threads: int,
+    verbose: int,
 ) -> tuple[NeighborRows, npt.NDArray[np.bool_]]:
     """Return the rows, and which of them are proven."""
     d = problem.queries.X.shape[1]
+    plan = prepared.get("plan", plan)
     levels = _LEVELS if plan is None else plan
-    with threadpool_limits(limits=1 if threads > 1 else None, user_api="blas"):
-        projection = Projection(problem.candidates, min(max(levels), d)) if max(levels) else None
+    projection: Projection | None = prepared.get("projection")
+    if projection is None and max(levels):
+        with threadpool_limits(limits=1 if threads > 1 else None, user_api="blas"):
+            projection = Projection(problem.candidates, min(max(levels), d))
     if plan is None:
         assert projection is not None
         plan = choose_plan(problem, projection, budget)
+    prepared.update(plan=plan, projection=projection)
     if plan.pairs == 0:
         return _first(problem, plan, ({}, {}), budget, threads, verbose)
     assert projection is not None
@@ -193,9 +206,11 @@ def _search(
     of_rows = make_sketch(problem.queries, projection, wanted, ids=problem.rows, threads=threads)
     of_columns = of_rows
     if not problem.same:
-        of_columns = make_sketch(
-            problem.candidates, projection, wanted, ids=problem.columns, threads=threads
-        )
+        if "columns" not in prepared:
+            prepared["columns"] = make_sketch(
+                problem.candidates, projection, wanted, ids=problem.columns, threads=threads
+            )
+        of_columns = prepared["columns"]
     sketches = of_rows, of_columns
     found, proven = _first(problem, plan, sketches, budget, threads, verbose)
     return _prove(problem, plan, sketches, found, proven, threads, verbose)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
 
+from .._cluster_client import thread_count
 from ._bounded import SMALL, exact_neighbors
 from ._graph import NeighborRows, PairGraph, no_rows, reorder_rows, stack_rows
 from ._lists import Lists, nearest_in_lists, ranges
@@ -191,7 +191,7 @@ def _within_tiny(
     )
     if not len(rows):
         return no_rows(0)
-    return nearest_in_lists(lists, rows, points, points, k, threads=effective_n_jobs(n_jobs))
+    return nearest_in_lists(lists, rows, points, points, k, threads=thread_count(n_jobs))
 
 
 def _groups(order: IndexArray, starts: IndexArray) -> list[IndexArray]:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from .._cluster_client import thread_count
 from ._exact import area_numbers, other_area_mask, same_area_mask
 from ._graph import (
     NeighborRows,
@@ -158,7 +159,7 @@ class _Search(NamedTuple):
                 n_jobs=self.n_jobs,
             )
             parts.append((room[row_numbers(found)], found.indices, found.distances))
-        threads = effective_n_jobs(self.n_jobs)
+        threads = thread_count(self.n_jobs)
         height, width = self._block_shape(block.points.X.shape[1], threads)
         rest = np.setdiff1d(np.arange(len(limits)), room, assume_unique=True)
         tiles = [
@@ -167,7 +168,7 @@ class _Search(NamedTuple):
             for j in range(0, len(joining.points.X), width)
         ]
         with threadpool_limits(limits=1 if threads > 1 else None, user_api="blas"):
-            parts += Parallel(n_jobs=threads, prefer="threads")(
+            parts += Parallel(n_jobs=threads, require="sharedmem")(
                 delayed(_nearer)(block.points, joining.points, ids, columns, limits[ids], mask)
                 for ids, columns in tiles
             )

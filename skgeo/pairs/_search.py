@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from .._cluster_client import thread_count
 from ._graph import NeighborRows, no_rows, rows_from_triplets, stack_rows
 from ._points import FloatArray, IndexArray, Points, working_bytes
 
@@ -65,7 +66,7 @@ def masked_neighbors(
     columns = np.arange(len(candidates.X)) if columns is None else columns
     if not len(rows):
         return [no_rows(0) for _ in lists]
-    threads = min(effective_n_jobs(n_jobs), len(rows))
+    threads = min(thread_count(n_jobs), len(rows))
     side = block_side(queries.X.shape[1], working_bytes(working_memory) / threads)
     search = _Search(queries, candidates, lists, columns, side)
     height = min(side, -(-len(rows) // threads))
@@ -74,7 +75,7 @@ def masked_neighbors(
         found = [search.block(ids) for ids in blocks]
     else:
         with threadpool_limits(limits=1, user_api="blas"):
-            found = Parallel(n_jobs=threads, prefer="threads")(
+            found = Parallel(n_jobs=threads, require="sharedmem")(
                 delayed(search.block)(ids) for ids in blocks
             )
     return [stack_rows([part[i] for part in found]) for i in range(len(lists))]

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
+
+from .._cluster_client import thread_count
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
@@ -65,10 +67,10 @@ def find_anchors(
     areas = _members(labels)
     radius = bandwidth * rms_distance_within(X, areas)
     entropy = np.random.SeedSequence(seed).entropy
-    threads = effective_n_jobs(n_jobs)
+    threads = thread_count(n_jobs)
     # One BLAS thread always: two may round otherwise than one, and n_jobs must not matter.
     with threadpool_limits(limits=1, user_api="blas"):
-        found = Parallel(n_jobs=threads, prefer="threads", batch_size=64 if threads > 1 else 1)(
+        found = Parallel(n_jobs=threads, require="sharedmem", batch_size=64 if threads > 1 else 1)(
             delayed(_cluster_area)(X, ids, radius, (entropy, i)) for i, ids in enumerate(areas)
         )
     counts = np.array([len(centroids) for centroids, _ in found])

@@ -31,6 +31,7 @@ from . import (
 from . import (
     plotting as plotting,
 )
+from ._growing import partial_fit_pipeline as partial_fit_pipeline
 from ._pipeline import make_geo_pipeline as make_geo_pipeline
 from .cluster import POIMeanShift as POIMeanShift
 from .embedding import (

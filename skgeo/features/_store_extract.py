@@ -18,6 +18,7 @@ from .._progress import progress
 from .._validation import HasMethods, Interval, StrOptions, check_coordinates, validate_params
 from ..images import check_images, is_single_pass
 from ._store import FeatureStore
+from ._store_chunks import Transformed, slices, transformed_chunks
 from ._store_files import Chunk, StoreFiles, exclusive
 from ._store_identity import (
     CheckFiles,
@@ -28,7 +29,7 @@ from ._store_identity import (
     library_versions,
     readable_parameters,
 )
-from ._store_rows import OnError, checked_rows, feature_names, reason_of, transform_chunk
+from ._store_rows import OnError, checked_rows, feature_names, reason_of
 
 __all__ = ["extract_to_store"]
 
@@ -123,6 +124,9 @@ def extract_to_store(
     of the batch, as a neural network's may, can then differ in the last bits from those made in one
     go. `LowLevelFeatures` gives an image the same bits in any batch.
 
+    Under ``joblib.parallel_config("dask")`` a core of the cluster transforms a chunk: paths must
+    name the same files on all machines. Only this process writes, the bits of one process.
+
     The settings in which a run may differ from the one it resumes are ``n_jobs``, ``verbose``,
     ``memory`` and ``on_error``.
 
@@ -204,7 +208,7 @@ class _Extraction:
             self.chunk_size = _CHUNK_SIZE
         assert self.chunk_size is not None
         n_done = self.chunks[-1].stop if self.chunks else 0
-        stream, take = iter(images), _slices(images) if n_images is not None else None
+        stream, take = iter(images), slices(images) if n_images is not None else None
         if n_images is not None and n_images < n_done:
             raise ValueError(
                 f"the store holds {n_done} images and {n_images} were given; expected those in "
@@ -213,8 +217,15 @@ class _Extraction:
         self._check_images(stream)
         if self.manifest is not None and n_images is not None and n_images > n_done:
             self._finish(complete=False, n_images=n_images)
-        for sources in progress(
+        chunks = transformed_chunks(
+            self.estimator,
             self._batches(stream, take, n_done, n_images),
+            n_done,
+            self._begin_row,
+            self.on_error,
+        )
+        for chunk in progress(
+            chunks,
             verbose=verbose,
             total=None if n_images is None else -(-(n_images - n_done) // self.chunk_size),
             desc="store",
@@ -223,7 +234,7 @@ class _Extraction:
             if self.manifest is not None and self.manifest["complete"]:
                 # Only now has an iterator shown that there are more images than in the store.
                 self._finish(complete=False, n_images=n_images)
-            self._add(sources, digest, pickled, n_images)
+            self._add(chunk, digest, pickled, n_images)
         n_rows = self.chunks[-1].stop if self.chunks else 0
         if n_rows == 0:
             raise ValueError("images holds 0 images; at least 1 is needed.")
@@ -328,17 +339,8 @@ class _Extraction:
             for start in range(n_done, n_images, self.chunk_size):
                 yield take(start, min(start + self.chunk_size, n_images))
 
-    def _add(
-        self, sources: Sequence[Any], digest: str, pickled: bytes, n_images: int | None
-    ) -> None:
-        start = self.chunks[-1].stop if self.chunks else 0
-        if self.coordinates is not None and start + len(sources) > len(self.coordinates):
-            raise ValueError(
-                f"coordinates has {len(self.coordinates)} rows, but there are more images."
-            )
-        # Before the files are decoded: one that is changed meanwhile will be noticed.
-        index = [self._index_row(source, start + i, "") for i, source in enumerate(sources)]
-        values, errors = transform_chunk(self.estimator, sources, start, self.on_error)
+    def _add(self, chunk: Transformed, digest: str, pickled: bytes, n_images: int | None) -> None:
+        start, sources, index, values, errors = chunk
         names = feature_names(self.estimator)
         rows = checked_rows(values, self.dtype, start, names)
         for i in np.flatnonzero(np.isnan(rows[:, 0])):
@@ -368,18 +370,19 @@ class _Extraction:
             )
         self.files.append(self.chunks, rows, index)
 
+    def _begin_row(self, source: Any, row: int) -> list[str]:
+        """The line of the index of a new image."""
+        if self.coordinates is not None and row >= len(self.coordinates):
+            raise ValueError(
+                f"coordinates has {len(self.coordinates)} rows, but there are more images."
+            )
+        return self._index_row(source, row, "")
+
     def _index_row(self, source: Any, row: int, error: str) -> list[str]:
         place = ["", ""]
         if self.coordinates is not None and row < len(self.coordinates):
             place = [repr(float(degrees)) for degrees in self.coordinates[row]]
         return [image_name(source), fingerprint(source, self.check_files), error, *place]
-
-
-def _slices(images: Sequence[Any]) -> Callable[[int, int], Sequence[Any]]:
-    """Parts of a sequence, in its own kind if it is one whose slices are."""
-    if isinstance(images, list | tuple | np.ndarray):
-        return lambda start, stop: images[start:stop]
-    return lambda start, stop: [images[i] for i in range(start, stop)]
 
 
 def _class_name(estimator: Any) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image
 
+from .._cluster_client import is_remote
 from .._progress import progress
 from .._threads import single_threaded
 from ._errors import ImageError
@@ -108,7 +109,7 @@ def map_images(
     TypeError
         If something is no image at all, whatever ``on_error``.
     """
-    portable = effective_n_jobs(n_jobs) > 1
+    portable = is_remote() or effective_n_jobs(n_jobs) > 1
     chunks = _chunks(sources, portable)
     with single_threaded(), closing(_parallel(function, chunks, min_side, n_jobs)) as outcomes:
         for outcome in progress(outcomes, verbose=verbose, total=total, desc=desc, unit="img"):

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._cluster_client import cluster_client
 from ._anchor import anchor_pairs
 from ._approximate import approximate_pairs
 from ._exact import exact_pairs
 from ._graph import PairGraph
+from ._on_cluster import pairs_on_cluster
 from ._points import FloatArray
 
 #: Up to so many products of numbers ``method="auto"`` is exact: 50,000 photos of 3,000 columns, a
@@ -47,7 +49,20 @@ def compute_pairs(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> PairGraph:
-    """Compute the graph with the method that the settings name."""
+    """Compute the graph with the method that the settings name, on a cluster if there is one."""
+    client = cluster_client()
+    if client is not None and settings.method != "anchor":
+        return pairs_on_cluster(
+            client,
+            X,
+            labels,
+            k1,
+            k2,
+            n_candidates=settings.n_candidates if settings.method == "approximate" else None,
+            coordinates=coordinates,
+            min_distance_km=settings.min_distance_km,
+            verbose=verbose,
+        )
     if settings.method == "approximate":
         return approximate_pairs(
             X,

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._cluster_client import cluster_client
 from ._bounded import exact_neighbors
 from ._exact import area_numbers, exact_pairs, other_areas, same_area_neighbors
 from ._graph import NeighborRows, PairGraph, reorder_rows, row_numbers, stack_rows, take_rows
+from ._on_cluster import pairs_on_cluster
 from ._points import FloatArray, IndexArray, Points, make_frame
 from ._tiles import Allowed
 
@@ -26,7 +28,11 @@ _ROWS = 65_536
 def nearest_of_all(X: npt.NDArray[Any], length: int, *, n_jobs: int | None = None) -> NeighborRows:
     """Find the nearest other photos of each photo, exactly, whatever their areas."""
     # Where each photo is an area of its own, all others are of another.
-    return exact_pairs(X, np.arange(len(X)), 1, length, n_jobs=n_jobs).easy_confusing
+    alone = np.arange(len(X))
+    client = cluster_client()
+    if client is not None:
+        return pairs_on_cluster(client, X, alone, 1, length).easy_confusing
+    return exact_pairs(X, alone, 1, length, n_jobs=n_jobs).easy_confusing
 
 
 def regroup(

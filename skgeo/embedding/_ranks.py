@@ -12,6 +12,7 @@ Processes belong together when they are in a group of `torch.distributed`, which
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -172,7 +173,10 @@ class Together(Alone):
         if on_device is not None:
             torch.cuda.set_rng_state(on_device, device)
         # Buffers do not change in training; the centre of the objective follows all codes.
-        self.forward = nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+        replicate = nn.parallel.DistributedDataParallel
+        newer = "forward_sync_buffers" in inspect.signature(replicate.__init__).parameters
+        unsynced = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+        self.forward = replicate(module, **unsynced)
         self._attached: list[Tensor] = []
 
     def deal(self, rows: Tensor, n_anchors: int) -> tuple[Tensor, int]:

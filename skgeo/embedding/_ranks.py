@@ -175,7 +175,7 @@ class Together(Alone):
         # Buffers do not change in training; the centre of the objective follows all codes.
         replicate = nn.parallel.DistributedDataParallel
         newer = "forward_sync_buffers" in inspect.signature(replicate.__init__).parameters
-        unsynced = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+        unsynced: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
         self.forward = replicate(module, **unsynced)
         self._attached: list[Tensor] = []
 

@@ -11,6 +11,8 @@ never       nothing is updated
 gallery     the new tiles join the gallery, the embedding stays: ``update="gallery"``
 all         the embedding learns, too, and the gallery is encoded anew: ``update="all"``
 stale       as all, but the old vectors of the gallery stay as they are, which skgeo refuses to do
+remembered  as all, but queries are compared with the photos of the first day alone: no new photo
+            can take the place of an old one, and what is lost is what the embedding has forgotten
 re-trained  scaling, components, POIs, pairs and embedding anew, every ``--every`` days
 
 The embedding is `MarginalFisherTransformer` (linear) or `DGAETransformer` (network, 10 epochs),
@@ -54,8 +56,10 @@ from skgeo.pairs import InconsistencyPairs
 DAYS = 30
 STARTED = 0.7
 THRESHOLDS_KM = (200.0, 750.0)
-POLICIES = ("never", "gallery", "all", "stale", "re-trained")
-COLORS = dict(zip(POLICIES, ("#8a8a8a", "#1f6f8b", "#b5533c", "#c9a227", "black"), strict=True))
+POLICIES = ("never", "gallery", "all", "stale", "remembered", "re-trained")
+COLORS = dict(
+    zip(POLICIES, ("#8a8a8a", "#1f6f8b", "#b5533c", "#c9a227", "#7a5195", "black"), strict=True)
+)
 
 
 class Month(NamedTuple):
@@ -156,6 +160,8 @@ def run(images: ImageSet, order: str, fold: int, embedding: str, every: int) -> 
         stale.append(encode.transform(X[batch]))
         mixed = KNNGeoRegressor().fit(np.concatenate(stale), y[known])
         note("stale", day, Pipeline([*encode.steps, ("knn", mixed)]))
+        first_day = KNNGeoRegressor().fit(encode.transform(X[rows.start]), y[rows.start])
+        note("remembered", day, Pipeline([*encode.steps, ("knn", first_day)]))
         if day % every == 0:
             again, seconds[POLICIES.index("re-trained"), day] = timed(lambda k=known: train(k))
             note("re-trained", day, again)
@@ -218,16 +224,16 @@ def report(images: ImageSet, order: str, embedding: str, done: list[dict[str, An
             means = found.hits[:, day, who].mean(axis=1)
             print(f"  {day:>4}" + "".join(f"{m:>12.1f}" for m in means))
         last = found.hits[:, DAYS, who]
-        for policy in ("never", "gallery", "all", "stale"):
+        for policy in POLICIES[:-1]:
             index = POLICIES.index(policy)
             columns = []
-            for title, other in (("re-trained", last[4]), ("day 0", found.hits[0, 0, who])):
+            for what, other in (("re-trained", last[-1]), ("day 0", found.hits[0, 0, who])):
                 if not np.isnan(other).any():
                     gain, half = interval(last[index] - other, found.areas[who])
-                    columns.append(f"{gain:+.1f} +- {half:.1f} against {title}")
+                    columns.append(f"{gain:+.1f} +- {half:.1f} against {what}")
             print(f"    {policy:<12}{'; '.join(columns)}")
         daily = found.hits[:, :, who].mean(axis=2)
-        low = {p: (daily[i] - daily[i, 0]).min() for i, p in enumerate(POLICIES[:3])}
+        low = {p: (daily[i] - daily[i, 0]).min() for i, p in enumerate(POLICIES[:-1])}
         print("    lowest day against day 0: " + ", ".join(f"{p} {v:+.1f}" for p, v in low.items()))
     seconds = np.stack([part["seconds"] for part in done])
     columns = [f"{p} {np.nanmean(seconds[:, i, 1:]):.2f}" for i, p in enumerate(POLICIES)

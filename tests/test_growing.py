@@ -46,7 +46,9 @@ def linear(**parameters):
 
 
 def network():
-    layer = DGAETransformer((8,), max_epochs=2, finetune_epochs=2, random_state=0)
+    layer = DGAETransformer(
+        (8,), max_epochs=2, finetune_epochs=2, early_stopping=False, random_state=0
+    )
     return make_geo_pipeline(features="passthrough", dgae=layer)
 
 

@@ -149,3 +149,15 @@ def test_partial_fit_builds_the_index_anew(photos):
     parts = KNNGeoRegressor(algorithm="projection").fit(X[:500], y[:500])
     parts.partial_fit(X[500:], y[500:])
     np.testing.assert_array_equal(parts.predict(Q), whole.predict(Q))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of faiss, when it is loaded
+@pytest.mark.parametrize("package", ALGORITHMS, indirect=True)
+def test_remove_builds_the_index_anew(package, photos):
+    X, y, Q = photos
+    knn = KNNGeoRegressor("mean-shift", algorithm=package).fit(X, y).remove([0, 7, -1])
+    keep = np.delete(np.arange(len(X)), [0, 7, len(X) - 1])
+    expected = KNNGeoRegressor("mean-shift", algorithm=package).fit(X[keep], y[keep])
+    np.testing.assert_array_equal(knn.predict(Q), expected.predict(Q))
+    for ours, theirs in zip(knn.kneighbors(Q, 50), expected.kneighbors(Q, 50), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

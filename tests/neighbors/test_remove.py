@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 
 import numpy as np
@@ -29,22 +28,14 @@ def left(n, gone=GONE):
     return [row for row in range(n) if row not in removed]
 
 
-def available(algorithm):
-    if algorithm in ("pynndescent", "faiss") and importlib.util.find_spec(algorithm) is None:
-        pytest.skip(f"the optional package {algorithm} is absent")
-    return algorithm
-
-
-@pytest.mark.parametrize(
-    "algorithm", ["auto", "brute", "kd_tree", "ball_tree", "projection", "pynndescent", "faiss"]
-)
+@pytest.mark.parametrize("algorithm", ["auto", "brute", "kd_tree", "ball_tree", "projection"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_equals_a_fit_without_them(algorithm, dtype, gallery):
     X, y, Q = gallery
     X = X.astype(dtype)
     keep = left(150)
     for mode in ("1-nn", "mean-shift", "kde") if algorithm == "brute" else ("mean-shift",):
-        knn = KNNGeoRegressor(mode, n_neighbors=20, algorithm=available(algorithm))
+        knn = KNNGeoRegressor(mode, n_neighbors=20, algorithm=algorithm)
         expected = clone(knn).fit(X[keep], y[keep])
         assert knn.fit(X, y).remove(GONE) is knn
         assert knn.n_samples_fit_ == 145

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
-__all__ = ["cluster_client", "in_order", "is_remote", "thread_count"]
+__all__ = ["cluster_client", "in_order", "in_this_process", "is_remote", "thread_count"]
 
 T = TypeVar("T")
 
@@ -51,6 +52,16 @@ def thread_count(n_jobs: int | None) -> int:
         return int(effective_n_jobs(n_jobs))
     with parallel_config("threading", n_jobs=1):
         return int(effective_n_jobs(n_jobs))
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Keep here what others parallelise: Dask would be sent the data of short searches."""
+    if not is_remote():
+        yield
+        return
+    with parallel_config("threading", n_jobs=1):
+        yield
 
 
 def in_order(

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from scipy.sparse import csr_array
 from sklearn.neighbors import KDTree, NearestNeighbors
 
-from .._cluster_client import thread_count
+from .._cluster_client import in_this_process, thread_count
 from .._progress import progress
 from ._fixed_point import mean_directions, sphere_quantum
 
@@ -187,7 +187,8 @@ def nearest_center(
 ) -> IntArray:
     """Index of the centre nearest to each point, ties as scikit-learn's `MeanShift` breaks them."""
     search = NearestNeighbors(n_neighbors=1, n_jobs=n_jobs).fit(centers)
-    index: IntArray = search.kneighbors(points, return_distance=False)[:, 0]
+    with in_this_process():
+        index: IntArray = search.kneighbors(points, return_distance=False)[:, 0]
     return index.astype(np.intp, copy=False)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skgeo import KNNGeoRegressor, MarginalFisherTransformer
+from skgeo import KNNGeoRegressor, MarginalFisherTransformer, POIMeanShift
 from skgeo._cluster_client import cluster_client, in_order, is_remote, thread_count
 from skgeo.features import BlockScaler, LowLevelFeatures, extract_to_store
 from skgeo.images import ImageError
@@ -40,7 +40,7 @@ def client():
             n_workers=2,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             local_directory=folder,
             silence_logs=50,
         ) as cluster,
@@ -263,6 +263,20 @@ def test_threads_are_those_of_this_process(on_cluster):
     assert thread_count(None) == 1
     assert thread_count(3) == 3
     assert thread_count(-1) == joblib.cpu_count()
+
+
+def test_what_threads_do_is_not_sent_away(photos, on_cluster):
+    X, labels = photos
+    points = np.random.default_rng(5).uniform(-60, 60, (3000, 2))
+    for work in (
+        lambda: POIMeanShift(5.0, assign="nearest").fit(points).labels_,
+        lambda: InconsistencyPairs(3, 5, method="anchor").fit(X[:900], labels[:900]).labels_,
+        lambda: KNNGeoRegressor(n_jobs=2).fit(X[:900], points[:900]).predict(X[900:1800]),
+    ):
+        found, workers = workers_of(on_cluster, work)
+        assert not workers
+        with joblib.parallel_config("threading", n_jobs=1):
+            np.testing.assert_array_equal(found, work())
 
 
 def test_tasks_do_not_spread_again(on_cluster):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -12,12 +13,13 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._checkpoint import whole_job
 from .._validation import check_places
 from ..pairs import InconsistencyPairs
 from ..pairs._areas import known_areas
 from ._diagnose import warn_of_failures
 from ._evaluate import weighted_terms
-from ._fitting import Photos, fit_network, pair_photos
+from ._fitting import Photos, fit_network, open_checkpoint, pair_photos
 from ._join import NewPhotosMixin
 from ._pack import pack, unpack
 from ._ranks import check_same, common_seed, from_first, is_first
@@ -120,10 +122,10 @@ class DGAETransformer(
         locations (a part of each area where it holds labels, single rows for the plain
         auto-encoder). The score is the mean logarithm of the 1-NN error, between one and eight
         times the extent of a POI and among all photos that are farther than one extent away; the
-        share of correct areas; or the reconstruction. On the linear layer its untouched output is kept
-        unless it is beaten by a standard error, for which up to ten parts are held out in turn,
-        until 1,000 photos have been. Fewer than 50 photos are all used for training, or keep the
-        linear layer as it is.
+        share of correct areas; or the reconstruction. On the linear layer its untouched output is
+        kept unless it is beaten by a standard error, for which up to ten parts are held out in
+        turn, until 1,000 photos have been. Fewer than 50 photos are all used for training, or keep
+        the linear layer as it is.
     validation_fraction : float, default=0.1
         Share of the photos to hold out.
     refit : bool, default=True
@@ -145,6 +147,14 @@ class DGAETransformer(
     callbacks : list of (str, skorch callback) or None, default=None
         Passed to skorch during the main phase of training. No part of the trained network: where
         a stored model is loaded and their module is missing they are left out, with a warning.
+    checkpoint : path-like or None, default=None
+        Folder for the state of a `fit` that is not done: the pairs found so far, and the training
+        after the last epochs. The same `fit` called again, after a kill or Ctrl-C, goes on from
+        there and ends with the same bits as in one go. Files are named after the content of X,
+        ``y``, the parameters and the versions of the libraries, so that any number of fits may
+        share the folder; those of a fit go when it ends. Needs a ``random_state``. States are
+        written no more often than costs 2 percent of the time. The state of `callbacks` is not
+        kept.
     random_state : int, RandomState instance or None, default=None
         Drives initial weights, batches, partners and the held-out part.
     verbose : int, default=0
@@ -231,6 +241,7 @@ class DGAETransformer(
         device: str = "cpu",
         precision: str = "float32",
         callbacks: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -264,6 +275,7 @@ class DGAETransformer(
         self.device = device
         self.precision = precision
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
@@ -285,9 +297,13 @@ class DGAETransformer(
         Raises
         ------
         ValueError
-            If a parameter or ``y`` is out of range, or the device cannot be used.
+            If a parameter or ``y`` is out of range, the device cannot be used, or ``checkpoint``
+            cannot be written to or comes without a ``random_state``.
         FloatingPointError
             If training diverges.
+        KeyboardInterrupt
+            If Ctrl-C stops the training: says what is kept, and where. A transformer that was
+            fitted before stays as it was.
 
         Warns
         -----
@@ -295,6 +311,15 @@ class DGAETransformer(
             If the codes collapse, units saturate or nothing is reconstructed.
         """
         self._validate_params()
+        if self.checkpoint is not None and self.random_state is None:
+            raise ValueError(
+                "checkpoint needs a random_state: with None every fit is another training, and "
+                "none could go on from what another left. Pass an integer."
+            )
+        with whole_job(self.checkpoint):
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> Self:
         settings = resolve_settings(self)
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
         places = None if y is None else check_places(y, n_samples=len(X))
@@ -314,7 +339,8 @@ class DGAETransformer(
             raise ValueError(
                 f"init={self.init!r} needs pairs to start from: pass y, and alpha or beta above 0."
             )
-        fitted = fit_network(photos, settings, seed, rng, layer)
+        checkpoint = open_checkpoint(self.checkpoint, photos, settings, seed, rng, layer)
+        fitted = fit_network(photos, settings, seed, rng, layer, checkpoint)
         self.module_, self._variance, self.history_, self.best_epoch_ = fitted
         self.init_ = "pretrain" if layer is None else "marginal-fisher"
         self.pairs_ = pairs
@@ -329,6 +355,8 @@ class DGAETransformer(
             self._areas = known_areas(pairs.poi_, photos.labels)
         seen = Memory(X, photos.labels, photos.coordinates, len(X))
         self._memory = remember(None, seen, self.replay_size, rng)
+        if checkpoint is not None:
+            checkpoint.finish()
         if is_first():
             warn_of_failures(
                 self.module_, photos, settings, self.history_, self.best_epoch_, self._variance

@@ -12,6 +12,7 @@ import torch
 
 from .._geodesy import km_to_chord, to_unit_vectors
 from ._batches import FullBatch, PairData, PairGraph, Places, SampledBatches
+from ._checkpoint import TrainingCheckpoint, training_key
 from ._holdout import (
     GeographicScore,
     ReconstructionScore,
@@ -199,6 +200,7 @@ def fit_network(
     seed: int,
     rng: np.random.Generator,
     layer: MarginalFisherTransformer | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> Fitted:
     """Build, pre-train and train a network.
 
@@ -215,6 +217,8 @@ def fit_network(
     layer : MarginalFisherTransformer or None
         The fitted linear layer to start from. The network is then kept only if it locates
         held-out places better than the layer does, and trained again on all photos.
+    checkpoint : TrainingCheckpoint or None
+        Where to go on from, and where to keep what is done.
 
     Returns
     -------
@@ -232,9 +236,35 @@ def fit_network(
             variance = standardize(network, photos.X, settings.scale_free)
             judge = _judge(photos, photos.X, kept, held_out, settings, rng)
             data = photos.data(photos.X, settings, kept)
-            history, best = _run(network, data, variance, judge, settings, rng, bar)
+            history, best = _run(
+                network, data, variance, judge, settings, rng, bar, checkpoint=checkpoint
+            )
             return Fitted(network.cpu().eval(), variance, history, best)
-        return _fit_residual(photos, settings, seed, rng, layer, (kept, held_out), bar)
+        split = kept, held_out
+        return _fit_residual(photos, settings, seed, rng, layer, split, bar, checkpoint)
+
+
+def open_checkpoint(
+    folder: Any,
+    photos: Photos,
+    settings: Settings,
+    seed: int,
+    rng: np.random.Generator,
+    layer: MarginalFisherTransformer | None,
+) -> TrainingCheckpoint | None:
+    """The checkpoint of the training that `fit_network` is going to be, or None without one."""
+    if folder is None:
+        return None
+    fitted = None if layer is None else [layer.mean_, layer.components_]
+    graphs = None if photos.graphs is None else list(photos.graphs)
+    data = [photos.X, graphs, photos.labels, photos.coordinates, photos.min_distance_km, fitted]
+    return TrainingCheckpoint(
+        folder,
+        lambda: training_key(settings, seed, rng, *data),
+        rng,
+        settings.device,
+        settings.verbose,
+    )
 
 
 def _fit_residual(
@@ -245,6 +275,7 @@ def _fit_residual(
     layer: MarginalFisherTransformer,
     split: tuple[IntArray, IntArray],
     bar: Any,
+    checkpoint: TrainingCheckpoint | None,
 ) -> Fitted:
     kept, held_out = split
 
@@ -264,6 +295,7 @@ def _fit_residual(
     ) -> tuple[History, int]:
         below, network.below = network.below, None
         data = photos.data(z, settings, rows)
+        more["checkpoint"] = checkpoint
         found = _run(network, data, variance, more.pop("judge", None), settings, rng, bar, **more)
         network.cpu().below = below
         return found
@@ -330,6 +362,7 @@ def _run(
     phase: str = "train",
     max_epochs: int | None = None,
     scores: list[npt.NDArray[np.float64]] | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> tuple[History, int]:
     """Pre-training and the main phase."""
     steps = step_settings(settings, len(data))
@@ -343,6 +376,7 @@ def _run(
             epochs=settings.pretrain_epochs,
             rng=rng,
             bar=bar,
+            checkpoint=checkpoint,
             **steps,
         )
     rows, best = train(
@@ -360,6 +394,7 @@ def _run(
         rng=rng,
         callbacks=tuple(settings.callbacks or ()),
         bar=bar,
+        checkpoint=checkpoint,
         **steps,
     )
     return history + rows, best

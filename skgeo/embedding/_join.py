@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -55,12 +56,12 @@ class NewPhotosMixin:
         X = validate_data(self, X, dtype=np.float32, reset=False)
         seed = common_seed(self.random_state)
         rng = np.random.default_rng([seed, self._memory.n_seen])
-        new = Memory(X, None, None, len(X))
+        new, classes, areas = Memory(X, None, None, len(X)), self._classes, self._areas
         if self.pairs_ is not None:
             if y is None:
                 raise ValueError("y is None, but the network was trained with places: pass them.")
             places = check_places(y, n_samples=len(X))
-            new, self._classes, self._areas = number_places(
+            new, classes, areas = number_places(
                 X, places, self._memory, self.pairs_.poi_, self._classes, self._areas
             )
         union = join(self._memory, new)
@@ -74,8 +75,10 @@ class NewPhotosMixin:
             photos = pair_photos(union.X, pairs, union.coordinates)
         n_old = len(self._memory.X)
         replayed = rng.permutation(n_old)[: len(X)]
-        self.history_ = self.history_ + finetune(
-            self.module_,
+        # A copy learns: an interruption, or an error, leaves the transformer as it was.
+        network = copy.deepcopy(self.module_)
+        history = finetune(
+            network,
             photos,
             np.concatenate([replayed, np.arange(n_old, len(union.X))]),
             self._statistics.means[-1],
@@ -83,5 +86,7 @@ class NewPhotosMixin:
             settings,
             rng,
         )
-        self._memory = remember(self._memory, new, self.replay_size, rng)
+        memory = remember(self._memory, new, self.replay_size, rng)
+        self.module_, self.history_ = network, self.history_ + history
+        self._classes, self._areas, self._memory = classes, areas, memory
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -72,6 +73,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "device": [str],
     "precision": [StrOptions({"float32", "bfloat16"})],
     "callbacks": ["array-like", None],
+    "checkpoint": [str, os.PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

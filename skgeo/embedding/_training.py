@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from ._batches import PairData, SampledBatches
+from ._checkpoint import State, TrainingCheckpoint, load_weights, plain_history
 from ._network import AutoEncoder
 from ._objective import GeoObjective, Terms, weight_decay
 from ._optimizer import make_optimizer
@@ -94,8 +95,10 @@ class _Log(Callback):
         tol: float | None,
         bar: Any,
         scores: list[FloatArray] | None,
+        checkpoint: TrainingCheckpoint | None,
     ) -> None:
         self.scores = [] if scores is None else scores
+        self.checkpoint = checkpoint
         self.phase = phase
         self.rows = rows
         self.validate = validate
@@ -109,7 +112,7 @@ class _Log(Callback):
         self.start: tuple[FloatArray, dict[str, Tensor]] | None = None
 
     def on_train_begin(self, net: _Net, **_: Any) -> None:
-        if self.validate is not None and self.keep_start:
+        if self.validate is not None and self.keep_start and self.start is None:
             self.start = net.ranks.decide(self.validate, net.module_), _copy_state(net.module_)
             self.scores.append(self.start[0])
 
@@ -151,13 +154,57 @@ class _Log(Callback):
                 shown["score"] = row["validation_score"]
             self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()})
             self.bar.update()
-        own = [r for r in self.rows if r["phase"] == self.phase]
-        if self.tol is not None and len(own) > 1:
-            change = abs(own[-1]["total"] - own[-2]["total"])
-            if change < self.tol:
-                raise _Stop
-        if self.validate is not None and row["epoch"] - self.best_epoch >= self.patience:
+        if self.is_over():
             raise _Stop
+        if self.checkpoint is not None:
+            self.checkpoint.epoch(self.phase, self.state(net))
+
+    def is_over(self) -> bool:
+        """Whether the last epoch is the last."""
+        if self.tol is not None and len(self.rows) > 1:
+            change = abs(self.rows[-1]["total"] - self.rows[-2]["total"])
+            if change < self.tol:
+                return True
+        if self.validate is None:
+            return False
+        return bool(self.rows[-1]["epoch"] - self.best_epoch >= self.patience)
+
+    def state(self, net: _Net) -> State:
+        """All that the epochs to come depend on."""
+        schedule = _schedule_of(net)
+        return {
+            "rows": self.rows,
+            "scores": self.scores,
+            "best_scores": self.best_scores,
+            "best_state": self.best_state,
+            "best_epoch": self.best_epoch,
+            "start": self.start,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "schedule": None if schedule is None else schedule.state_dict(),
+            "centre": net.criterion_.centre,
+            "history": plain_history(net.history),
+        }
+
+    def resume(self, net: _Net, state: State) -> None:
+        """Go on from a state of an earlier process."""
+        device = net.device
+        self.rows += state["rows"]
+        self.scores[:] = [scores.numpy() for scores in state["scores"]]
+        self.best_scores, self.best_epoch = state["best_scores"].numpy(), state["best_epoch"]
+        if state["best_state"] is not None:
+            self.best_state = {k: v.to(device) for k, v in state["best_state"].items()}
+        load_weights(net.module_, state)
+        net.optimizer_.load_state_dict(state["optimizer"])
+        schedule = _schedule_of(net)
+        if schedule is not None:
+            schedule.load_state_dict(state["schedule"])
+        net.criterion_.centre.copy_(state["centre"])
+        for row in state["history"]:
+            net.history.new_epoch()
+            net.history[-1].update(row)
+        if self.bar is not None:
+            self.bar.update(len(self.rows))
 
     def restore(self, module: nn.Module) -> int:
         """Load the best weights; return the epoch that they are of, 0 for the start."""
@@ -173,6 +220,11 @@ class _Log(Callback):
                 return 0
         module.load_state_dict(self.best_state)
         return self.best_epoch
+
+
+def _schedule_of(net: _Net) -> Any:
+    """The torch scheduler under skorch's, if there is one."""
+    return getattr(dict(net.callbacks_).get("schedule"), "lr_scheduler_", None)
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:
@@ -204,6 +256,7 @@ def train(
     precision: str = "float32",
     callbacks: Sequence[tuple[str, Callback]] = (),
     bar: Any = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
     """Train a module in place.
 
@@ -248,6 +301,8 @@ def train(
         Passed on to skorch.
     bar : tqdm bar or None
         Updated once an epoch.
+    checkpoint : TrainingCheckpoint or None
+        Keeps the state after each epoch, and knows that of an earlier process.
 
     Returns
     -------
@@ -260,8 +315,11 @@ def train(
     ------
     FloatingPointError
         If the objective is no longer finite.
+    KeyboardInterrupt
+        If the user stops the training; says what is kept, and where.
     """
     rows: list[dict[str, Any]] = []
+    state = None if checkpoint is None else checkpoint.begin(phase)
     log = _Log(
         phase,
         rows,
@@ -271,7 +329,13 @@ def train(
         tol=tol,
         bar=bar,
         scores=scores,
+        checkpoint=checkpoint,
     )
+    if state is not None and state["start"] is not None:
+        # Copied as the module is loaded from it: it may be on another device.
+        log.start = state["start"][0].numpy(), state["start"][1]
+    if checkpoint is not None and state is not None and state["finished"]:
+        return checkpoint.skip(module, state, log.scores, bar)
     steps = (schedule_epochs or max_epochs) * -(-len(data) // batch_size)
     all_callbacks: list[tuple[str, Callback]] = []
     if schedule == "one-cycle" and steps > 1:
@@ -319,14 +383,34 @@ def train(
     net.initialize()
     net.ranks = join_ranks(module, rng)
     net.notify("on_train_begin", X=data, y=None)
+    if checkpoint is not None and state is not None:
+        log.resume(net, state)
+        checkpoint.restore_generators(state)
     try:
-        net.fit_loop(data)
+        net.fit_loop(data, epochs=max_epochs - len(rows))
     except _Stop:
         pass
+    except KeyboardInterrupt:
+        raise _interrupted(f"epoch {len(rows) + 1} of {phase!r}", checkpoint) from None
     finally:
         net.notify("on_train_end", X=data, y=None)
         net.ranks.close()
-    return rows, log.restore(module)
+    best = log.restore(module)
+    if checkpoint is not None:
+        end = {"rows": rows, "scores": log.scores, "start": None, "best_epoch": best}
+        checkpoint.end(phase, {**end, "module": module.state_dict()})
+    return rows, best
+
+
+def _interrupted(when: str, checkpoint: TrainingCheckpoint | None) -> KeyboardInterrupt:
+    """What the user is told who stops the training."""
+    if checkpoint is None:
+        return KeyboardInterrupt(
+            f"Training was interrupted in {when}; nothing of it is kept. With checkpoint=FOLDER "
+            "the same fit would go on from there."
+        )
+    checkpoint.flush()
+    return KeyboardInterrupt(f"Training was interrupted in {when}. {checkpoint.where()}")
 
 
 class _OneLayer(nn.Module):

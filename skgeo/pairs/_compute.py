@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy.typing as npt
 from .._cluster_client import cluster_client
 from ._anchor import anchor_pairs
 from ._approximate import approximate_pairs
+from ._by_blocks import open_pairs_job, pairs_by_blocks, whole_pairs
 from ._exact import exact_pairs
 from ._graph import PairGraph
-from ._on_cluster import pairs_on_cluster
+from ._on_cluster import Collection, pairs_on_cluster
 from ._points import FloatArray
 
 #: Up to so many products of numbers ``method="auto"`` is exact: 50,000 photos of 3,000 columns, a
@@ -48,8 +50,48 @@ def compute_pairs(
     k2: int,
     n_jobs: int | None = None,
     verbose: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> PairGraph:
-    """Compute the graph with the method that the settings name, on a cluster if there is one."""
+    """Compute the graph with the method that the settings name, on a cluster if there is one.
+
+    With a checkpoint, or within a job that has one, a run that was interrupted is gone on with.
+    """
+    job = open_pairs_job(checkpoint, X, labels, coordinates, settings, k1, k2)
+    if job is None:
+        return _compute(X, labels, coordinates, settings, k1, k2, n_jobs, verbose)
+    if settings.method == "anchor":
+        # Its clusters are found for whole areas: it is kept as a whole.
+        graph = whole_pairs(
+            job, lambda: _compute(X, labels, coordinates, settings, k1, k2, n_jobs, verbose)
+        )
+    else:
+        n_candidates = settings.n_candidates if settings.method == "approximate" else None
+        n, d = X.shape
+        graph = pairs_by_blocks(
+            job,
+            Collection(X, labels, coordinates, settings.min_distance_km, n_candidates),
+            n,
+            d,
+            k1,
+            k2,
+            client=cluster_client(),
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+    job.finish()
+    return graph
+
+
+def _compute(
+    X: npt.NDArray[Any],
+    labels: npt.NDArray[np.intp],
+    coordinates: FloatArray | None,
+    settings: GraphSettings,
+    k1: int,
+    k2: int,
+    n_jobs: int | None,
+    verbose: int,
+) -> PairGraph:
     client = cluster_client()
     if client is not None and settings.method != "anchor":
         return pairs_on_cluster(

@@ -75,6 +75,13 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         Whether `fit` keeps X, by reference, for `partial_fit`. Pickles then hold the photos'
         features; with False they are small. What calls `partial_fit` from the start keeps them in
         any case.
+    checkpoint : path-like or None, default=None
+        Folder for the rows found by a `fit` that is not done, block by block. The same `fit` called
+        again, after a kill or Ctrl-C, goes on from there, and the pairs have the same bits. Files
+        are named after the content of X, areas and parameters, so that any number of fits may
+        share the folder; those of a fit go when it ends. Blocks of "exact" and "approximate", the
+        whole graph of "anchor" (for a training that goes on); with `memory`, the lists of
+        "exact" are made in one go.
     verbose : int, default=0
         Above 0: tell which method "auto" chose, and show progress bars.
 
@@ -157,6 +164,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         "anchor_bandwidth": [Interval(Real, 0, None, closed="neither")],
         "n_candidates": [Interval(Integral, 1, None, closed="left")],
         "store_X": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "verbose": ["verbose"],
     }
 
@@ -175,6 +183,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         anchor_bandwidth: float = 0.8,
         n_candidates: int = 100,
         store_X: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> None:
         self.k1 = k1
@@ -189,6 +198,7 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
         self.anchor_bandwidth = anchor_bandwidth
         self.n_candidates = n_candidates
         self.store_X = store_X
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -223,40 +233,43 @@ class InconsistencyPairs(FittedPairs, BaseEstimator):
                 "y holds area labels; expected locations of shape (n, 2), or min_distance_km=0."
             )
         memory = self._open_memory()
-        self.classes_ = places.classes
+        poi = None
         if places.coordinates is None:
             assert places.labels is not None
-            self.poi_, self.labels_ = None, places.labels
+            labels = places.labels
         else:
             poi = POIMeanShift() if self.poi is None else clone(self.poi)
             if memory is None:
-                self.poi_ = poi.fit(places.coordinates)
+                poi = poi.fit(places.coordinates)
             else:
-                self.poi_ = remembered_fit(memory, poi, places.coordinates)
-            self.labels_ = area_labels(self.poi_, len(X))
-        self.coordinates_ = places.coordinates
-        self._areas = None if self.poi_ is None else known_areas(self.poi_, self.labels_)
-        self.method_ = resolve_method(self.method, *X.shape)
+                poi = remembered_fit(memory, poi, places.coordinates)
+            labels = area_labels(poi, len(X))
+        method = resolve_method(self.method, *X.shape)
         if self.verbose and self.method == "auto":
             n, d = X.shape
-            told = f"InconsistencyPairs: method={self.method_!r} for {n:,} photos x {d:,} features"
+            told = f"InconsistencyPairs: method={method!r} for {n:,} photos x {d:,} features"
             print(told)  # noqa: T201  what verbose is for
         seed = None
         if self.random_state is not None:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         settings = GraphSettings(
-            method=self.method_,
+            method=method,
             k3=int(self.k3),
             min_distance_km=float(self.min_distance_km),
             anchor_bandwidth=float(self.anchor_bandwidth),
             seed=seed,
             n_candidates=int(self.n_candidates),
         )
-        photos = (X, self.labels_, places.coordinates, settings, int(self.k1), int(self.k2))
+        photos = (X, labels, places.coordinates, settings, int(self.k1), int(self.k2))
         if memory is None:
-            graph = compute_pairs(*photos, self.n_jobs, self.verbose)
+            graph = compute_pairs(*photos, self.n_jobs, self.verbose, self.checkpoint)
         else:
-            graph = remembered_pairs(memory, *photos, self.n_jobs, self.verbose)
+            options = self.n_jobs, self.verbose, self.checkpoint
+            graph = remembered_pairs(memory, *photos, *options)
+        # Not before the graph is there: an interruption leaves nothing that looks fitted.
+        self.classes_, self.coordinates_ = places.classes, places.coordinates
+        self.poi_, self.labels_, self.method_ = poi, labels, method
+        self._areas = None if poi is None else known_areas(poi, labels)
         self._graph_options = self._row_options()
         self._photos = keep_photos([], X, copy=False) if self.store_X else None
         return self._set_graph(graph)

@@ -43,6 +43,7 @@ def remembered_pairs(
     k2: int,
     n_jobs: int | None = None,
     verbose: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> PairGraph:
     """Compute the graph once for all ``k1``, ``k2`` up to the next level, then cut it.
 
@@ -63,7 +64,8 @@ def remembered_pairs(
 
     def compute(level: int) -> PairGraph:
         if settings.method != "exact":
-            return compute_pairs(X, labels, coordinates, settings, level, level, n_jobs, verbose)
+            wanted = X, labels, coordinates, settings, level, level
+            return compute_pairs(*wanted, n_jobs, verbose, checkpoint)
         near: NeighborRows = _at_level(
             memory,
             _lists_at_level,

@@ -104,7 +104,7 @@ class Collection:
         vars(self).update(state)
         self._forget()
 
-    def rows(self, start: int, stop: int, k1: int, k2: int) -> PairGraph:
+    def rows(self, start: int, stop: int, k1: int, k2: int, n_jobs: int | None = 1) -> PairGraph:
         """Find the neighbours of the photos ``start`` to ``stop``."""
         # One block at a time in a process: they are of equal size, and share what is prepared.
         with self._lock:
@@ -112,11 +112,11 @@ class Collection:
                 X = self.X.open() if isinstance(self.X, MappedRows) else self.X
                 self._points = Points(X, self.frame)
             points, ids = self._points, np.arange(start, stop)
-            same = same_area_neighbors(points, self.labels, k1, rows=ids, n_jobs=1)
+            same = same_area_neighbors(points, self.labels, k1, rows=ids, n_jobs=n_jobs)
             if not self.labels.any():  # one area: nothing is outside
                 return PairGraph(same, no_rows(len(ids)))
             allowed = other_areas(self.labels, self.coordinates, self.min_distance_km)
-            search: dict[str, Any] = {"rows": ids, "prepared": self._prepared, "n_jobs": 1}
+            search: dict[str, Any] = {"rows": ids, "prepared": self._prepared, "n_jobs": n_jobs}
             if self.n_candidates is None:
                 return PairGraph(same, exact_neighbors(points, points, k2, allowed, **search))
             search["n_candidates"] = self.n_candidates

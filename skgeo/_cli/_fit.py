@@ -29,6 +29,7 @@ def fit(options: argparse.Namespace) -> int:
     """Read positions, describe photos, learn, write the model."""
     from sklearn.pipeline import Pipeline
 
+    from skgeo._checkpoint import whole_job
     from skgeo.features import extract_to_store
     from skgeo.persistence import save_model
 
@@ -41,6 +42,7 @@ def fit(options: argparse.Namespace) -> int:
 
     features = _features(options)
     partial = output.with_name(output.name + ".features")
+    work = output.with_name(output.name + ".training")
     try:
         with warnings.catch_warnings():
             # Photos that cannot be read are listed below, with their reasons.
@@ -77,12 +79,13 @@ def fit(options: argparse.Namespace) -> int:
     scale = scale_of(y)
     if options.poi_km is not None:
         scale = scale._replace(poi=options.poi_km)
-    steps = _steps(options, scale, len(y), verbose)
+    steps = _steps(options, scale, len(y), verbose, work)
     gallery, held_out = np.arange(len(y)), None
     if options.calibrate:
         gallery, held_out = _hold_out(y, scale.block, options.seed)
     try:
-        pipeline = Pipeline(steps).fit(X[gallery], y[gallery])
+        with whole_job(work):
+            pipeline = Pipeline(steps).fit(X[gallery], y[gallery])
         if held_out is not None:
             from skgeo.model_selection import spherical_blocks
 
@@ -98,9 +101,12 @@ def fit(options: argparse.Namespace) -> int:
         ) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"The photos are described ({str(partial)!r}); the same command goes on from there."
+            f"The photos are described ({str(partial)!r}), and what was learned so far is kept "
+            f"({str(work)!r}); the same command goes on from there."
         ) from None
     features.set_params(n_jobs=None, verbose=0)
+    if options.embedding == "dgae":
+        dict(steps)["dgae"].set_params(checkpoint=None)  # the model knows no folder of this run
     root = Path(options.photos)
     root = root if root.is_dir() else root.parent
     model = {
@@ -114,7 +120,8 @@ def fit(options: argparse.Namespace) -> int:
         made_of += f", calibrated on {len(held_out)} photos of other places"
     save_model(model, output, description=options.description or made_of, overwrite=options.force)
     del X, store
-    shutil.rmtree(partial, ignore_errors=True)
+    for folder in (partial, work):
+        shutil.rmtree(folder, ignore_errors=True)
     list_problems(problems, "files were left out", everything=options.verbose)
     say(f"{output}: {made_of}, {time.perf_counter() - start:.0f} s.")
     return PARTLY if problems else DONE
@@ -167,7 +174,7 @@ def _features(options: argparse.Namespace) -> Any:
 
 
 def _steps(
-    options: argparse.Namespace, scale: Scale, n_photos: int, verbose: int
+    options: argparse.Namespace, scale: Scale, n_photos: int, verbose: int, work: Path
 ) -> list[tuple[str, Any]]:
     """The rest of the pipeline, not fitted."""
     from skgeo import (
@@ -189,6 +196,8 @@ def _steps(
         embedding = MarginalFisherTransformer(pairs=pairs)
     elif options.embedding == "dgae":
         layers = (512, 256, 128) if n_photos < _SMALL else (2000, 1000, 500)
-        embedding = DGAETransformer(layers, pairs=pairs, random_state=options.seed, verbose=verbose)
+        embedding = DGAETransformer(
+            layers, pairs=pairs, checkpoint=work, random_state=options.seed, verbose=verbose
+        )
     knn = KNNGeoRegressor(options.mode, bandwidth_km=scale.vote)
     return [("scale", scaler), ("dgae", embedding), ("knn", knn)]

@@ -22,13 +22,15 @@ from ._holdout import (
     split_within_areas,
 )
 from ._marginal_fisher import MarginalFisherTransformer
+from ._monitor import Validate
 from ._network import AutoEncoder, LinearLayer, ResidualAutoEncoder
 from ._objective import GeoObjective
+from ._pretrain import pretrain
 from ._ranks import from_first, is_first
 from ._representation import apply_layer
 from ._settings import Settings
 from ._start import trial_layer
-from ._training import Validate, pretrain, train
+from ._training import train
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.intp]

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
-from torch import Tensor, nn
+from torch import nn
 
 from ._batches import PairData, SampledBatches
-from ._checkpoint import State, TrainingCheckpoint, load_weights, plain_history
-from ._network import AutoEncoder
+from ._checkpoint import TrainingCheckpoint
+from ._monitor import Monitor, Stop, Validate
 from ._objective import GeoObjective, Terms, weight_decay
 from ._optimizer import make_optimizer
 from ._ranks import Alone, join_ranks
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class Validate(Protocol):
-    """Scores held-out rows, one number each, and knows which of them belong together."""
-
-    def __call__(self, module: nn.Module) -> FloatArray:
-        """Scores, higher is better."""
-
-    def standard_error(self, values: FloatArray) -> float:
-        """Standard error of a mean over the held-out rows."""
-
-
-class _Stop(Exception):  # noqa: N818 - it ends a loop, it is no error
-    """Ends the training loop from within a callback."""
 
 
 class _Net(NeuralNet):
@@ -79,156 +65,6 @@ class _Net(NeuralNet):
     def initialize_optimizer(self, *_: Any, **__: Any) -> _Net:
         self.optimizer_ = self.make_optimizer(self.module_, self.lr)
         return self
-
-
-class _Log(Callback):
-    """Collects one row for each epoch, validates, and decides when to stop."""
-
-    def __init__(
-        self,
-        phase: str,
-        rows: list[dict[str, Any]],
-        *,
-        validate: Validate | None,
-        keep_start: bool,
-        patience: int,
-        tol: float | None,
-        bar: Any,
-        scores: list[FloatArray] | None,
-        checkpoint: TrainingCheckpoint | None,
-    ) -> None:
-        self.scores = [] if scores is None else scores
-        self.checkpoint = checkpoint
-        self.phase = phase
-        self.rows = rows
-        self.validate = validate
-        self.keep_start = keep_start
-        self.patience = patience
-        self.tol = tol
-        self.bar = bar
-        self.best_scores: FloatArray = np.full(1, -np.inf)
-        self.best_state: dict[str, Tensor] | None = None
-        self.best_epoch = 0
-        self.start: tuple[FloatArray, dict[str, Tensor]] | None = None
-
-    def on_train_begin(self, net: _Net, **_: Any) -> None:
-        if self.validate is not None and self.keep_start and self.start is None:
-            self.start = net.ranks.decide(self.validate, net.module_), _copy_state(net.module_)
-            self.scores.append(self.start[0])
-
-    def on_epoch_begin(self, net: _Net, **_: Any) -> None:
-        net.start_epoch()
-
-    def on_epoch_end(self, net: _Net, **_: Any) -> None:
-        net.ranks.check()
-        net.sums[0] = net.ranks.add_up(net.sums[0])
-        sums = net.sums.cpu().numpy()
-        means = [*(sums[:3] / sums[3]), float(net.decay_value)]
-        terms = Terms(*(torch.tensor(v, dtype=torch.float64) for v in means))
-        row: dict[str, Any] = {"phase": self.phase, "epoch": len(net.history)}
-        row["total"] = float(net.criterion_.total(terms, with_decay=True))
-        row |= {name: float(value) for name, value in terms._asdict().items()}
-        row["learning_rate"] = net.history[-1]["batches"][-1].get("event_lr", net.lr)
-        row["seconds"] = float(net.history[-1]["dur"])
-        # What was read of the batches is in the row: a long training keeps no more than that.
-        net.history[-1]["batches"].clear()
-        self.rows.append(row)
-        if not np.isfinite(row["total"]):
-            raise FloatingPointError(
-                f"The objective is {row['total']} in epoch {row['epoch']} of {self.phase}: "
-                "training diverged. Lower learning_rate, alpha or beta, or scale the input "
-                "(BlockScaler)."
-            )
-        if self.validate is not None:
-            scores = net.ranks.decide(self.validate, net.module_)
-            self.scores.append(scores)
-            row["validation_score"] = float(scores.mean())
-            if scores.mean() > self.best_scores.mean():
-                self.best_scores, self.best_epoch = scores, row["epoch"]
-                self.best_state = _copy_state(net.module_)
-        if self.bar is not None:
-            self.bar.set_description(self.phase)
-            shown = {"J": row["total"], "J1": row["reconstruction"], "J2": row["same_area"]}
-            shown["J3"] = row["easy_confusing"]
-            if self.validate is not None:
-                shown["score"] = row["validation_score"]
-            self.bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()})
-            self.bar.update()
-        if self.is_over():
-            raise _Stop
-        if self.checkpoint is not None:
-            self.checkpoint.epoch(self.phase, self.state(net))
-
-    def is_over(self) -> bool:
-        """Whether the last epoch is the last."""
-        if self.tol is not None and len(self.rows) > 1:
-            change = abs(self.rows[-1]["total"] - self.rows[-2]["total"])
-            if change < self.tol:
-                return True
-        if self.validate is None:
-            return False
-        return bool(self.rows[-1]["epoch"] - self.best_epoch >= self.patience)
-
-    def state(self, net: _Net) -> State:
-        """All that the epochs to come depend on."""
-        schedule = _schedule_of(net)
-        return {
-            "rows": self.rows,
-            "scores": self.scores,
-            "best_scores": self.best_scores,
-            "best_state": self.best_state,
-            "best_epoch": self.best_epoch,
-            "start": self.start,
-            "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
-            "schedule": None if schedule is None else schedule.state_dict(),
-            "centre": net.criterion_.centre,
-            "history": plain_history(net.history),
-        }
-
-    def resume(self, net: _Net, state: State) -> None:
-        """Go on from a state of an earlier process."""
-        device = net.device
-        self.rows += state["rows"]
-        self.scores[:] = [scores.numpy() for scores in state["scores"]]
-        self.best_scores, self.best_epoch = state["best_scores"].numpy(), state["best_epoch"]
-        if state["best_state"] is not None:
-            self.best_state = {k: v.to(device) for k, v in state["best_state"].items()}
-        load_weights(net.module_, state)
-        net.optimizer_.load_state_dict(state["optimizer"])
-        schedule = _schedule_of(net)
-        if schedule is not None:
-            schedule.load_state_dict(state["schedule"])
-        net.criterion_.centre.copy_(state["centre"])
-        for row in state["history"]:
-            net.history.new_epoch()
-            net.history[-1].update(row)
-        if self.bar is not None:
-            self.bar.update(len(self.rows))
-
-    def restore(self, module: nn.Module) -> int:
-        """Load the best weights; return the epoch that they are of, 0 for the start."""
-        if self.best_state is None:
-            return len(self.rows)
-        if self.start is not None:
-            assert self.validate is not None
-            scores, state = self.start
-            gain = self.best_scores - scores
-            # The best of many epochs looks better than it is: it has to stand out.
-            if gain.mean() <= self.validate.standard_error(gain):
-                module.load_state_dict(state)
-                return 0
-        module.load_state_dict(self.best_state)
-        return self.best_epoch
-
-
-def _schedule_of(net: _Net) -> Any:
-    """The torch scheduler under skorch's, if there is one."""
-    return getattr(dict(net.callbacks_).get("schedule"), "lr_scheduler_", None)
-
-
-def _copy_state(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in module.state_dict().items()}
 
 
 def train(
@@ -320,7 +156,7 @@ def train(
     """
     rows: list[dict[str, Any]] = []
     state = None if checkpoint is None else checkpoint.begin(phase)
-    log = _Log(
+    log = Monitor(
         phase,
         rows,
         validate=validate,
@@ -388,7 +224,7 @@ def train(
         checkpoint.restore_generators(state)
     try:
         net.fit_loop(data, epochs=max_epochs - len(rows))
-    except _Stop:
+    except Stop:
         pass
     except KeyboardInterrupt:
         raise _interrupted(f"epoch {len(rows) + 1} of {phase!r}", checkpoint) from None
@@ -411,71 +247,3 @@ def _interrupted(when: str, checkpoint: TrainingCheckpoint | None) -> KeyboardIn
         )
     checkpoint.flush()
     return KeyboardInterrupt(f"Training was interrupted in {when}. {checkpoint.where()}")
-
-
-class _OneLayer(nn.Module):
-    """One encoder layer and its mirror as an auto-encoder of the frozen layers below."""
-
-    def __init__(self, network: AutoEncoder, layer: int) -> None:
-        super().__init__()
-        output = network.output_activation if layer == 0 else network.activation
-        sizes = network.layer_sizes[layer : layer + 2]
-        self.shallow = AutoEncoder(sizes, network.activation, output)
-        # The layers themselves: training this module trains the network.
-        self.shallow.noise = network.noise
-        self.shallow.encoder[0] = network.encoder[layer]
-        self.shallow.decoder[0] = network.decoder[len(network.decoder) - 1 - layer]
-        self._below = (network, layer)  # in a tuple: not registered, not trained
-
-    def below(self, rows: Tensor) -> Tensor:
-        """Input of this layer."""
-        network, layer = self._below
-        with torch.no_grad():
-            x = network.standardize(rows)
-            return network.hidden(x, layer)[-1] if layer else x
-
-    def forward(self, rows: Tensor, n_anchors: int) -> tuple[Tensor, Tensor, Tensor]:
-        x, x_hat, codes = self.shallow(self.below(rows[:n_anchors]), n_anchors)
-        return x, x_hat, codes
-
-    def weights(self) -> list[Tensor]:
-        return self.shallow.weights()
-
-
-def pretrain(
-    network: AutoEncoder,
-    data: PairData,
-    *,
-    gamma: float,
-    scale_free: bool,
-    epochs: int,
-    device: str,
-    **settings: Any,
-) -> list[dict[str, Any]]:
-    """Greedy layer-wise pre-training: each layer as an auto-encoder of the layer below.
-
-    Without it the gradient of deep sigmoid and tanh networks vanishes on its way down.
-    """
-    history = []
-    network.to(device)
-    for layer in range(len(network.encoder)):
-        one = _OneLayer(network, layer)
-        size = network.layer_sizes[layer + 1]
-        objective = GeoObjective(0.0, 0.0, gamma, scale_free=scale_free, margin=1.0, code_size=size)
-        some = data.anchors[:: max(1, len(data) // 2048)]
-        sample = torch.from_numpy(np.ascontiguousarray(data.X[some], dtype=np.float32))
-        below = one.below(sample.to(device))
-        # tanh codes are not centred: what the bias of the decoder can explain is no variance.
-        variance = (below - below.mean(dim=0)).square().sum(dim=1).mean()
-        objective.variance.copy_(torch.clamp(variance, min=1e-12))
-        rows, _ = train(
-            one,
-            objective,
-            PairData(data.X, anchors=data.anchors),
-            phase=f"pretrain-{layer + 1}",
-            max_epochs=epochs,
-            device=device,
-            **settings,
-        )
-        history += rows
-    return history

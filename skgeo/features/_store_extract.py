@@ -114,6 +114,8 @@ def extract_to_store(
         If the folder holds something else, or a store and ``resume`` is False.
     RuntimeError
         If another process is writing to the store.
+    KeyboardInterrupt
+        On Ctrl-C, saying how many rows are kept and where.
 
     Notes
     -----
@@ -159,10 +161,18 @@ def extract_to_store(
             f"the folder {str(target)!r} holds {foreign[0]!r} and no store; a store needs a "
             "folder of its own."
         )
-    with exclusive(target):
-        _Extraction(estimator, files, coordinates, dtype, chunk_size, on_error, check_files).run(
-            images, n_images, resume, verbose
-        )
+    extraction = _Extraction(
+        estimator, files, coordinates, dtype, chunk_size, on_error, check_files
+    )
+    try:
+        with exclusive(target):
+            extraction.run(images, n_images, resume, verbose)
+    except KeyboardInterrupt:
+        n_done = extraction.chunks[-1].stop if extraction.chunks else 0
+        raise KeyboardInterrupt(
+            f"Extraction was interrupted; {n_done} rows are kept in {str(target)!r}, and the same "
+            "call goes on from there."
+        ) from None
     store = FeatureStore(target)
     _warn_of_failures(store)
     return store

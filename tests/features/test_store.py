@@ -334,6 +334,24 @@ extract_to_store(features, images, work + "/killed", chunk_size=4)
 """
 
 
+def test_ctrl_c_says_what_is_kept_and_the_same_call_goes_on(tmp_path, photos, features):
+    whole = tmp_path / "one go"
+    extract_to_store(features, photos, whole, chunk_size=4)
+
+    class Interrupting(list):
+        def __getitem__(self, i):
+            row = i.start if isinstance(i, slice) else i
+            if row >= 10:
+                raise KeyboardInterrupt
+            return super().__getitem__(i)
+
+    folder = tmp_path / "store"
+    with pytest.raises(KeyboardInterrupt, match=r"12 rows are kept in .*store"):
+        extract_to_store(features, Interrupting(photos), folder, chunk_size=4)
+    extract_to_store(features, list(photos), folder, chunk_size=4)
+    np.testing.assert_array_equal(FeatureStore(folder).X, FeatureStore(whole).X)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
     images = np.random.default_rng(2).integers(0, 256, (300, 24, 24, 3), dtype=np.uint8)

@@ -27,7 +27,6 @@ _RESOLUTION_KM = 0.05
 _FAR = 8.0
 
 
-
 def split_by_place(
     labels: IntArray | None, n_samples: int, fraction: float, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:

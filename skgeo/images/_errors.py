@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = ["ImageError", "MissingImageError"]
 
 
@@ -24,3 +26,7 @@ class ImageError(ValueError):
 
 class MissingImageError(ImageError, FileNotFoundError):
     """There is no file at the path of an image. Also a `FileNotFoundError`."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Dask's pickling of exceptions calls __new__, which of two built-in bases is the wrong one.
+        return type(self), self.args, self.__dict__

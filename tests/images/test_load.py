@@ -381,6 +381,16 @@ def test_errors_travel_between_processes():
         assert str(copy) == "'a.jpg': broken"
 
 
+def test_errors_travel_to_a_dask_worker():
+    pickling = pytest.importorskip("tblib.pickling_support")
+    # As its workers do, for all exceptions; not installed here, which would be for good.
+    for kind in (ImageError, MissingImageError):
+        function, arguments = pickling.pickle_exception(kind("'a.jpg': broken"))[:2]
+        copy = function(*arguments)
+        assert type(copy) is kind
+        assert str(copy) == "'a.jpg': broken"
+
+
 def test_one_pixel():
     np.testing.assert_array_equal(load_image(np.array([[[1, 2, 3]]], np.uint8)), [[[1, 2, 3]]])
 

@@ -262,9 +262,9 @@ def best_epoch(trials: list[list[FloatArray]], groups: list[IntArray]) -> int:
         0 unless the best epoch beats the start by more than a standard error of the gain: the
         best of many epochs looks better than it is.
     """
-    n_epochs = min(len(trial) for trial in trials)
+    # As many epochs as the shortest trial has.
     scores = np.stack([np.concatenate(epoch) for epoch in zip(*trials, strict=False)])
-    gains = scores[1:n_epochs] - scores[0]
+    gains = scores[1:] - scores[0]
     offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
     places = np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
     if not len(gains):

@@ -218,23 +218,28 @@ def test_full_disk_is_told_and_survived(world, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def stop_by_hand(monkeypatch, epoch):
+    """Ctrl-C as the training begins its epoch of that number."""
+    from skgeo.embedding._training import _Net
+
+    start = _Net.start_epoch
+    epochs = []
+
+    def stop(net):
+        epochs.append(1)
+        if len(epochs) == epoch:
+            raise KeyboardInterrupt
+        start(net)
+
+    monkeypatch.setattr(_Net, "start_epoch", stop)
+
+
 class TestCtrlC:
     """Stopping by hand: the message says where, and no estimator looks fitted that is not."""
 
     @pytest.fixture
     def stopping(self, monkeypatch):
-        from skgeo.embedding._training import _Net
-
-        start = _Net.start_epoch
-        epochs = []
-
-        def stop(net):
-            epochs.append(1)
-            if len(epochs) == 3:
-                raise KeyboardInterrupt
-            start(net)
-
-        monkeypatch.setattr(_Net, "start_epoch", stop)
+        stop_by_hand(monkeypatch, 3)
 
     @pytest.mark.usefixtures("stopping")
     def test_with_a_checkpoint(self, world, tmp_path):
@@ -257,19 +262,8 @@ class TestCtrlC:
         X, y = world
         dgae = fit(transformer(max_epochs=1), X[:200], y[:200])
         before = state_of(dgae)
-        from skgeo.embedding._training import _Net
-
-        start = _Net.start_epoch
-        calls = []
-
-        def stop(net):
-            calls.append(1)
-            if len(calls) == 2:
-                raise KeyboardInterrupt
-            start(net)
-
         with monkeypatch.context() as patch:
-            patch.setattr(_Net, "start_epoch", stop)
+            stop_by_hand(patch, 2)
             with pytest.raises(KeyboardInterrupt):
                 dgae.partial_fit(X[200:], y[200:])
         np.testing.assert_equal(state_of(dgae), before)

@@ -1,11 +1,12 @@
 """Seconds an epoch of the auto-encoder, beside the matrix products that it cannot do without.
 
-The floor is the products of the same batches and layers, forward and backward, of torch in the
-same process and on the same threads: no activation, no loss, no optimiser, no gathering, one set
-of rows reused. Each size is a process of its own, whose greatest memory is given with what of it
-were the rows. The time of a step hardly depends on n, so that a few hundred steps are timed
-(--steps) and an epoch is calculated from them; the whole loop runs: batches, partners, losses,
-optimiser, schedule, history.
+The floor is the products of the same batches, forward and backward, of torch in the same process
+and on the same threads: of the layers, and of the codes of all anchors with those of the batch. No
+activation, no exponential, no noise, no optimiser, no gathering, one set of rows reused. What the
+layers' products alone are of a step is given beside. Each size is a process of its own, whose
+greatest memory is given with what of it were the rows. The time of a step hardly depends on n, so
+that a few steps are timed (--steps) and an epoch is calculated from them; the whole loop runs:
+batches, partners, losses, optimiser, schedule, history.
 
     python benchmarks/dgae_cost.py [--n 5000 20000 100000] [--batch 128 512 2048]
         [--layers 2000-1000-500 256-128] [--steps 100] [--device cpu] [--precision float32]
@@ -35,6 +36,7 @@ from skgeo.embedding._training import train
 
 COLUMNS, Z_COLUMNS = 2971, 500
 K1, K2 = 20, 10
+NOISE = 0.5  # the default on the linear layer
 
 
 def graph(n: int, k: int, rng: np.random.Generator) -> PairGraph:
@@ -62,6 +64,14 @@ def products(network: AutoEncoder, batch: int, device: str, dtype: torch.dtype) 
     ]
 
 
+def comparison(network: AutoEncoder, batch: int, device: str) -> list[tuple]:
+    """The same for the comparison of a batch, in float32: cosines, and both gradients."""
+    rows, size = 3 * batch, network.block_sizes[-1]
+    shapes = [((batch, size), (size, rows)), ((batch, rows), (rows, size))]
+    shapes.append(((rows, batch), (batch, size)))
+    return [tuple(torch.randn(shape, device=device) for shape in pair) for pair in shapes]
+
+
 def wait(device: str) -> None:
     """Until the device has done what it was told."""
     if device.startswith("cuda"):
@@ -81,6 +91,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kind = ResidualAutoEncoder if residual else AutoEncoder
     network = kind([columns, *sizes], "tanh", "identity").to(args.device)
+    network.noise = NOISE if residual else 0.0
     places = Places(rng.integers(max(1, n // 50), size=n))
     graphs = graph(n, K1, rng), graph(n, K2, rng)
     anchors = rng.permutation(n)[: min(n, args.steps * batch)]
@@ -108,9 +119,10 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     # Interleaved: a busy machine slows both alike.
     steps = -(-len(anchors) // batch)
     dtype = torch.bfloat16 if args.precision == "bfloat16" else torch.float32
-    pairs = products(network, batch, args.device, dtype)
-    flops = sum(2.0 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in pairs)
-    loop, floor, clock = [], [], []
+    parts = products(network, batch, args.device, dtype), comparison(network, batch, args.device)
+    flops = sum(2.0 * a.shape[0] * a.shape[1] * b.shape[1] for part in parts for a, b in part)
+    loop, clock = [], []
+    floors: tuple[list[float], list[float]] = ([], [])
     for _ in range(args.repeats):
         wait(args.device)
         start, cpu = time.perf_counter(), time.process_time()
@@ -118,18 +130,20 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         wait(args.device)
         clock.append((time.perf_counter() - start) / steps)
         loop.append((time.process_time() - cpu) / steps)
-        start, cpu = time.perf_counter(), time.process_time()
-        for _ in range(steps):
-            for a, b in pairs:
-                a @ b
-        wait(args.device)
-        spent = time.perf_counter() - start, time.process_time() - cpu
-        floor.append(spent[0 if args.device.startswith("cuda") else 1] / steps)
+        for part, floor in zip(parts, floors, strict=True):
+            start, cpu = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                for a, b in part:
+                    a @ b
+            wait(args.device)
+            spent = time.perf_counter() - start, time.process_time() - cpu
+            floor.append(spent[0 if args.device.startswith("cuda") else 1] / steps)
     step = np.median(clock if args.device.startswith("cuda") else loop)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "step": float(step),
-        "floor": float(np.median(floor)),
+        "layers": float(np.median(floors[0])),
+        "floor": float(np.median(floors[0]) + np.median(floors[1])),
         "flops": flops,
         "rows_mb": X.nbytes / 2**20,
         "more_mb": (after - before) / 2**10,
@@ -157,7 +171,7 @@ def main() -> None:
     unit = "s" if args.device.startswith("cuda") else "CPU s"
     print(
         f"{'n':>8} {'init':16}{'layers':16}{'batch':>6}{f'{unit}/epoch':>13}{'floor':>9}"
-        f"{'share':>7}{'GFLOP/s':>9}{'rows MB':>9}{'more MB':>9}"
+        f"{'share':>7}{'layers':>8}{'GFLOP/s':>9}{'rows MB':>9}{'more MB':>9}"
     )
     for init in args.init:
         for layers in args.layers:
@@ -180,6 +194,7 @@ def main() -> None:
                     print(
                         f"{n:8} {init:16}{layers:16}{batch:6}{found['step'] * epoch:13.1f}"
                         f"{found['floor'] * epoch:9.1f}{found['floor'] / found['step']:7.0%}"
+                        f"{found['layers'] / found['step']:8.0%}"
                         f"{found['flops'] / found['step'] / 1e9:9.0f}{found['rows_mb']:9.0f}"
                         f"{found['more_mb']:9.0f}",
                         flush=True,

@@ -6,10 +6,11 @@ any floating type; the tests check their gradients by finite differences in floa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 #: How fast the running centre of the codes follows the batches.
 _CENTRE_MOMENTUM = 0.1
@@ -106,6 +107,35 @@ def soft_pull(codes: Tensor, pairs: PairSample, margin: float, temperature: floa
     return (pairs.weight * nn.functional.softplus(excess)).sum()
 
 
+class _LogSumExp(torch.autograd.Function):
+    """For each anchor the log of the sum of exp(scale * cos) over rows that are not masked.
+
+    By hand, because it is the one matrix of a step that no layer makes: exp is taken in place and
+    serves both directions, where autograd would go through the matrix twice as often. An anchor
+    whose rows are all masked has -inf and no gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, anchors: Tensor, others: Tensor, mask: Tensor, scale: float) -> Tensor:
+        weights = (scale * anchors) @ others.T
+        weights.masked_fill_(mask, -torch.inf)
+        # Finite, for rows without others.
+        largest = weights.amax(dim=1, keepdim=True).clamp_min_(torch.finfo(weights.dtype).min / 2)
+        weights.sub_(largest).exp_()
+        total = weights.sum(dim=1)
+        ctx.save_for_backward(anchors, others, weights, total)
+        ctx.scale = scale
+        return total.log() + largest[:, 0]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        anchors, others, weights, total = ctx.saved_tensors
+        # A sum has a term of 1, the largest, or no terms.
+        share = (ctx.scale * grad / total.clamp_min(1.0))[:, None]
+        return share * (weights @ others), weights.T @ (share * anchors), None, None
+
+
 def soft_push(
     codes: Tensor, crowd: Crowd, n_anchors: int, margin: float, temperature: float
 ) -> Tensor:
@@ -131,11 +161,11 @@ def soft_push(
         stop = min(start + _CROWD, n_anchors)
         columns = None if n_anchors <= _CROWD else crowd.members(start, stop)
         others = codes if columns is None else codes[columns]
-        logits = (codes[start:stop] @ others.T - 1.0) * (2.0 / temperature) + margin / temperature
-        logits = logits.masked_fill(crowd.same_place(start, stop, columns), -torch.inf)
-        # The zero is the 1 in the logarithm, and keeps a row without others finite.
-        logits = torch.cat([logits, logits.new_zeros(stop - start, 1)], dim=1)
-        total = total + logits.logsumexp(dim=1).sum()
+        mask = crowd.same_place(start, stop, columns)
+        near = _LogSumExp.apply(codes[start:stop], others, mask, 2.0 / temperature)
+        # d^2 of unit codes is 2 - 2 cos: what is the same in every exponent comes last.
+        offset = (margin - 2.0) / temperature
+        total = total + nn.functional.softplus(near + offset).sum()
     return total / n_anchors
 
 

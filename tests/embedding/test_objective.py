@@ -251,6 +251,23 @@ def test_soft_terms_are_their_loops(rng, near):
     assert float(soft_push(tensor, alone, 5, 0.5, 0.2)) == 0.0
 
 
+def test_gradient_of_the_comparison_by_hand(rng):
+    """Of anchors, partners, twins and a row whose place all others share."""
+    codes = rng.normal(size=(9, 4))
+    codes[2] = codes[7]
+    codes[4] *= 100.0
+    labels = np.array([0, 1, 2, 3, 0, 1, 2, 3, 2])
+    lonely = crowd_of(np.arange(9), np.zeros(9, dtype=int))
+    tensor = torch.as_tensor(codes).requires_grad_()
+    for crowd in (crowd_of(np.arange(9), labels), lonely):
+        for temperature in (0.2, 20.0):
+            assert torch.autograd.gradcheck(
+                lambda c, crowd=crowd, t=temperature: soft_push(c, crowd, 4, 0.5, t), [tensor]
+            )
+    soft_push(tensor, lonely, 4, 0.5, 0.2).backward()
+    assert not tensor.grad.any()
+
+
 def test_a_large_batch_is_compared_in_blocks(rng, monkeypatch):
     """Each block of anchors against its own members: never all rows against all."""
     codes = torch.as_tensor(rng.normal(size=(21, 3)))

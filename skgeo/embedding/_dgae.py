@@ -19,9 +19,10 @@ from ..pairs import InconsistencyPairs
 from ..pairs._areas import known_areas
 from ._diagnose import warn_of_failures
 from ._evaluate import weighted_terms
-from ._fitting import Photos, fit_network, open_checkpoint, pair_photos
+from ._fitting import fit_network, open_checkpoint
 from ._join import NewPhotosMixin
 from ._pack import pack, unpack
+from ._photos import Photos, pair_photos
 from ._ranks import check_same, common_seed, from_first, is_first
 from ._replay import Memory, remember
 from ._representation import BlockStatistics, first_block, represent

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 
-from ._fitting import Photos
 from ._network import BOUNDED, AutoEncoder
+from ._photos import Photos
 from ._representation import encode
 from ._settings import Settings
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 
 from ._batches import SampledBatches
-from ._fitting import History, Photos, make_objective, step_settings
 from ._network import AutoEncoder
+from ._phases import History, make_objective, step_settings
+from ._photos import Photos
 from ._settings import Settings
 from ._training import train
 

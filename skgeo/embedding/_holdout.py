@@ -27,67 +27,6 @@ _RESOLUTION_KM = 0.05
 _FAR = 8.0
 
 
-def split_by_place(
-    labels: IntArray | None, n_samples: int, fraction: float, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Rows to train on and rows held out; a place is never in both.
-
-    Whole places are drawn at random until their photos reach the fraction. Without labels every
-    row is a place of its own.
-
-    Returns
-    -------
-    train, held_out : ndarray of int
-        Sorted rows.
-    """
-    if labels is None:
-        labels = np.arange(n_samples)
-    classes, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    order = rng.permutation(len(classes))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    held = np.zeros(len(classes), dtype=bool)
-    # At least one place on either side.
-    held[order[before < fraction * n_samples]] = True
-    if held.all():
-        held[order[-1]] = False
-    mask = held[labels]
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
-
-
-def parts_by_place(
-    labels: IntArray, n_parts: int, n_samples: int, fraction: float, rng: np.random.Generator
-) -> list[tuple[IntArray, IntArray]]:
-    """Several such splits; no row is held out twice.
-
-    Whole places go, in random order, to the part that they fit in: ``n_parts`` of them at most,
-    each of some ``fraction`` of the rows.
-    """
-    classes, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    order = rng.permutation(len(classes))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    part = np.empty(len(classes), dtype=int)
-    part[order] = (before / (fraction * n_samples)).astype(int)
-    return [
-        (np.flatnonzero(~held), np.flatnonzero(held))
-        for held in (part[labels] == p for p in range(n_parts))
-        if held.any() and not held.all()
-    ]
-
-
-def split_within_areas(
-    labels: IntArray, fraction: float, rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Rows to train on and rows held out, the fraction of each area (rounded at random).
-
-    For area labels without coordinates: an area that is held out whole could never be found.
-    """
-    held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        held[rows[: int(fraction * len(rows) + rng.random())][: len(rows) - 1]] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
-
-
 def extent_of_places(
     coordinates: npt.NDArray[np.float64], labels: IntArray, rng: np.random.Generator
 ) -> float:

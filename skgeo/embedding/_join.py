@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from .._validation import check_places
 from ._finetune import finetune
-from ._fitting import Photos, pair_photos
+from ._photos import Photos, pair_photos
 from ._ranks import common_seed
 from ._replay import KnownPlaces, Memory, join, number_places, remember
 from ._settings import resolve_settings

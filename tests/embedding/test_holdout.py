@@ -12,11 +12,30 @@ from skgeo.embedding._holdout import (
     ReconstructionScore,
     clustered_standard_error,
     extent_of_places,
-    split_by_place,
-    split_within_areas,
 )
 from skgeo.embedding._network import AutoEncoder
 from skgeo.embedding._representation import BlockStatistics, represent
+from skgeo.embedding._split import parts_by_place, split_by_place, split_within_areas
+
+
+@pytest.mark.parametrize(("n_places", "n_parts"), [(1, 3), (2, 3), (7, 2), (60, 4), (60, 50)])
+def test_parts_share_no_row_and_divide_no_place(n_places, n_parts):
+    labels = np.random.default_rng(n_places).integers(n_places, size=200)
+    parts = parts_by_place(labels, n_parts, 0.1, np.random.default_rng(3))
+    assert len(parts) <= n_parts
+    for train, held_out in parts:
+        np.testing.assert_array_equal(np.sort(np.r_[train, held_out]), range(200))
+        assert not set(labels[train]) & set(labels[held_out])
+        assert len(train) > 0
+    rows = np.concatenate([held_out for _, held_out in parts] or [[]])
+    assert len(rows) == len(set(rows))
+    if n_places == 60:
+        # All parts there can be: no photo is left that was to be held out.
+        assert len(rows) == 200 if n_parts == 50 else len(parts) == n_parts
+    if parts:
+        one = split_by_place(labels, 200, 0.1, np.random.default_rng(3))
+        for a, b in zip(one, parts[0], strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("n_places", [2, 5, 60])

@@ -12,8 +12,9 @@ import torch
 from skgeo.datasets import make_geo_world
 from skgeo.embedding import DGAETransformer, MarginalFisherTransformer
 from skgeo.embedding._batches import PairData, PairGraph, SampledBatches
-from skgeo.embedding._fitting import Photos, standardize
 from skgeo.embedding._network import LinearLayer, ResidualAutoEncoder
+from skgeo.embedding._phases import standardize
+from skgeo.embedding._photos import Photos
 from skgeo.embedding._representation import apply_layer
 from skgeo.embedding._start import trial_layer
 from skgeo.features import BlockScaler

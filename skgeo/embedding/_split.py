@@ -1,0 +1,73 @@
+"""Photos held out of a training, whole places or a part of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.intp]
+
+
+def split_by_place(
+    labels: IntArray | None, n_samples: int, fraction: float, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Rows to train on and rows held out; a place is never in both.
+
+    Whole places are drawn at random until their photos reach the fraction. Without labels every
+    row is a place of its own.
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+        Sorted rows.
+    """
+    if labels is None:
+        labels = np.arange(n_samples)
+    places, part, last = _deal(labels, fraction, rng)
+    held = part == 0
+    if held.all():
+        held[last] = False
+    mask = held[places]
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def parts_by_place(
+    labels: IntArray, n_parts: int, fraction: float, rng: np.random.Generator
+) -> list[tuple[IntArray, IntArray]]:
+    """Several such splits; no row is held out twice.
+
+    Whole places go, in random order, to the part that they fit in: ``n_parts`` of them at most,
+    each of some ``fraction`` of the rows.
+    """
+    places, part, _ = _deal(labels, fraction, rng)
+    return [
+        (np.flatnonzero(~held), np.flatnonzero(held))
+        for held in (part[places] == p for p in range(n_parts))
+        if held.any() and not held.all()
+    ]
+
+
+def _deal(
+    labels: IntArray, fraction: float, rng: np.random.Generator
+) -> tuple[IntArray, IntArray, int]:
+    """The place of each row, the part that each place is dealt to, and the place dealt last."""
+    _, places, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(sizes))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    part = np.empty(len(sizes), dtype=np.intp)
+    part[order] = before / (fraction * len(labels))
+    return places, part, int(order[-1])
+
+
+def split_within_areas(
+    labels: IntArray, fraction: float, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Rows to train on and rows held out, the fraction of each area (rounded at random).
+
+    For area labels without coordinates: an area that is held out whole could never be found.
+    """
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        held[rows[: int(fraction * len(rows) + rng.random())][: len(rows) - 1]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

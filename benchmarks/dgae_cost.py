@@ -10,7 +10,7 @@ batches, partners, losses, optimiser, schedule, history.
 
     python benchmarks/dgae_cost.py [--n 5000 20000 100000] [--batch 128 512 2048]
         [--layers 2000-1000-500 256-128] [--steps 100] [--device cpu] [--precision float32]
-        [--init pretrain marginal-fisher]
+        [--init pretrain marginal-fisher] [--compile]
 
 Rows of 2,971 columns. On a GPU: --device cuda --precision bfloat16 --n 664720 (8 GB of rows in
 main memory).
@@ -92,6 +92,9 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     kind = ResidualAutoEncoder if residual else AutoEncoder
     network = kind([columns, *sizes], "tanh", "identity").to(args.device)
     network.noise = NOISE if residual else 0.0
+    if args.compile:
+        # Batches differ in how many anchors have partners.
+        network.forward = torch.compile(network.forward, dynamic=True)
     places = Places(rng.integers(max(1, n // 50), size=n))
     graphs = graph(n, K1, rng), graph(n, K2, rng)
     anchors = rng.permutation(n)[: min(n, args.steps * batch)]
@@ -162,6 +165,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="the layers by torch.compile")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -183,6 +187,8 @@ def main() -> None:
                         *("--precision", args.precision, "--threads", str(args.threads)),
                         *("--repeats", str(args.repeats), "--one"),
                     ]
+                    if args.compile:
+                        chosen.append("--compile")
                     answer = subprocess.run(
                         [sys.executable, __file__, *chosen],
                         check=True,

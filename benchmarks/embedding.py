@@ -61,7 +61,12 @@ def tuned(
     task = Task(inputs, gallery, queries, seed)
 
     def score(candidate: dict[str, Any]) -> int:
-        embedded = system.embed(task, **candidate)
+        try:
+            embedded = system.embed(task, **candidate)
+        except ValueError as error:
+            # Such as LDA with as many POIs as photos: no candidate.
+            print(f"left out, {candidate}: {error}", flush=True)
+            return -1
         places = inputs.places[gallery], inputs.places[queries]
         return int(hits(*embedded, *places, thresholds_km).sum())
 
@@ -153,7 +158,7 @@ if __name__ == "__main__":
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--settings", nargs="+", default=["fixed", "tuned"])
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--budget", type=int, default=5, help="candidates of each tuning")
+    parser.add_argument("--budget", type=int, default=9, help="candidates of each tuning")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the features")
     parser.add_argument("--out", type=Path, required=True, help="CSV of results, added to")

@@ -30,8 +30,8 @@ N_COMPONENTS = 500
 #: From so many photos on, networks take fewer epochs: there are more steps in each.
 LARGE = 10_000
 LARGE_STEPS = {"max_epochs": 10, "replay_size": 0}
-#: POIs of so many times the set's smallest threshold.
-RADII = [0.5, 1.0, 2.0, 4.0]
+#: POIs of so many times the set's smallest threshold; 1 is fixed.
+RADII = [0.5, 1.0, 1.5, 2.0, 4.0]
 
 
 class Inputs:
@@ -226,8 +226,11 @@ class System(NamedTuple):
     space: dict[str, list[Any]]
 
     def candidates(self, n: int) -> list[dict[str, Any]]:
-        """The fixed parameters and n - 1 draws from the space, the same ones at every call."""
+        """The fixed parameters, other radii of POIs, then draws: the same ones at every call."""
         drawn: list[dict[str, Any]] = [self.fixed]
+        # What a user would try first: it decides how many pairs there are.
+        radii = self.space.get("radius", [])
+        drawn += [{**self.fixed, "radius": r} for r in radii if r != 1.0]
         # A small space may repeat the fixed parameters: draw some more.
         size = int(np.prod([len(values) for values in self.space.values()]))
         for draw in ParameterSampler(self.space, min(2 * n, size), random_state=0):

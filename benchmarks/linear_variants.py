@@ -83,10 +83,12 @@ class Gallery:
         return great_circle_distance(self.places[s], self.places[t])
 
 
-def solve(same: np.ndarray, confusing: np.ndarray, shrinkage: float = 0.3) -> np.ndarray:
-    """The map of the linear layer, largest eigenvalue first."""
+def solve(
+    same: np.ndarray, confusing: np.ndarray, shrinkage: float = 0.3, power: float = 0.5
+) -> np.ndarray:
+    """The map of the linear layer, largest eigenvalue first; axes count by a power of theirs."""
     values, axes = marginal_fisher_axes(same, confusing, shrinkage)
-    return axes * np.sqrt(values)
+    return axes * values**power
 
 
 def maps(g: Gallery, wide_km: float) -> Iterator[tuple[str, np.ndarray]]:
@@ -125,6 +127,10 @@ def maps(g: Gallery, wide_km: float) -> Iterator[tuple[str, np.ndarray]]:
         yield "POIs of two scales", solve(*both)
     total = g.reduced.T @ g.reduced
     yield "half Q, half all photos", solve(same, balanced(confusing, total))
+    yield "all photos in place of Q", solve(same, total)
+    for power in (0.75, 1.0):
+        yield f"power {power}", solve(same, confusing, power=power)
+        yield f"all photos, power {power}", solve(same, total, power=power)
     # Pairs found anew in the learned space.
     z = unit(g.reduced @ first)
     again = g.found_scatters(g.find(z))

@@ -24,6 +24,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,7 +33,7 @@ import torch
 
 from skgeo.embedding._batches import PairData, PairGraph, Places
 from skgeo.embedding._network import AutoEncoder, ResidualAutoEncoder
-from skgeo.embedding._objective import GeoObjective
+from skgeo.embedding._objective import _CROWD, GeoObjective
 from skgeo.embedding._training import train
 
 COLUMNS, Z_COLUMNS = 2971, 500
@@ -59,23 +61,53 @@ def products(network: AutoEncoder, batch: int, device: str, dtype: torch.dtype) 
         shapes.append(((b, m), (m, a)))  # gradient of the weights
         if i:
             shapes.append(((m, b), (b, a)))  # gradient of the input; the rows need none
+    return matrices(shapes, device, dtype)
+
+
+def comparison(network: AutoEncoder, batch: int, device: str) -> list[tuple]:
+    """The same for the comparison of a batch, in float32: cosines, and both gradients.
+
+    Large batches are compared in blocks of anchors, each with its own partners.
+    """
+    size = network.block_sizes[-1]
+    shapes = []
+    for start in range(0, batch, _CROWD):
+        anchors = min(_CROWD, batch - start)
+        rows = 3 * anchors
+        shapes.append(((anchors, size), (size, rows)))
+        shapes.append(((anchors, rows), (rows, size)))
+        shapes.append(((rows, anchors), (anchors, size)))
+    return matrices(shapes, device, torch.float32)
+
+
+def matrices(shapes: list[tuple], device: str, dtype: torch.dtype) -> list[tuple]:
+    """Random matrices of pairs of shapes."""
     return [
         tuple(torch.randn(shape, device=device, dtype=dtype) for shape in pair) for pair in shapes
     ]
 
 
-def comparison(network: AutoEncoder, batch: int, device: str) -> list[tuple]:
-    """The same for the comparison of a batch, in float32: cosines, and both gradients."""
-    rows, size = 3 * batch, network.block_sizes[-1]
-    shapes = [((batch, size), (size, rows)), ((batch, rows), (rows, size))]
-    shapes.append(((rows, batch), (batch, size)))
-    return [tuple(torch.randn(shape, device=device) for shape in pair) for pair in shapes]
+def multiply(pairs: list[tuple], times: int) -> None:
+    """All products of a step, as often as there are steps."""
+    for _ in range(times):
+        for a, b in pairs:
+            a @ b
 
 
 def wait(device: str) -> None:
     """Until the device has done what it was told."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Of the clock on a GPU, of the CPU without one."""
+    wait(device)
+    start, cpu = time.perf_counter(), time.process_time()
+    work()
+    wait(device)
+    on_gpu = device.startswith("cuda")
+    return time.perf_counter() - start if on_gpu else time.process_time() - cpu
 
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
@@ -97,7 +129,9 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         network.forward = torch.compile(network.forward, dynamic=True)
     places = Places(rng.integers(max(1, n // 50), size=n))
     graphs = graph(n, K1, rng), graph(n, K2, rng)
-    anchors = rng.permutation(n)[: min(n, args.steps * batch)]
+    # Whole batches, as those of the floor.
+    steps = max(1, min(n // batch, args.steps))
+    anchors = rng.permutation(n)[: steps * batch]
     data = PairData(X, *graphs, anchors=anchors, places=places)
     objective = GeoObjective(
         3.0,
@@ -120,28 +154,17 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     few = PairData(X, *graphs, anchors=anchors[: 2 * batch], places=places)
     train(network, objective, few, phase="warm", max_epochs=1, **settings)
     # Interleaved: a busy machine slows both alike.
-    steps = -(-len(anchors) // batch)
     dtype = torch.bfloat16 if args.precision == "bfloat16" else torch.float32
     parts = products(network, batch, args.device, dtype), comparison(network, batch, args.device)
     flops = sum(2.0 * a.shape[0] * a.shape[1] * b.shape[1] for part in parts for a, b in part)
-    loop, clock = [], []
+    loop: list[float] = []
     floors: tuple[list[float], list[float]] = ([], [])
     for _ in range(args.repeats):
-        wait(args.device)
-        start, cpu = time.perf_counter(), time.process_time()
-        train(network, objective, data, phase="timed", max_epochs=1, **settings)
-        wait(args.device)
-        clock.append((time.perf_counter() - start) / steps)
-        loop.append((time.process_time() - cpu) / steps)
+        epoch = partial(train, network, objective, data, phase="timed", max_epochs=1, **settings)
+        loop.append(seconds(epoch, args.device) / steps)
         for part, floor in zip(parts, floors, strict=True):
-            start, cpu = time.perf_counter(), time.process_time()
-            for _ in range(steps):
-                for a, b in part:
-                    a @ b
-            wait(args.device)
-            spent = time.perf_counter() - start, time.process_time() - cpu
-            floor.append(spent[0 if args.device.startswith("cuda") else 1] / steps)
-    step = np.median(clock if args.device.startswith("cuda") else loop)
+            floor.append(seconds(partial(multiply, part, steps), args.device) / steps)
+    step = np.median(loop)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "step": float(step),

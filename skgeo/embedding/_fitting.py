@@ -57,7 +57,7 @@ def fit_network(
     Fitted
         The network, in evaluation mode.
     """
-    kept, held_out = _hold_out(photos, settings, rng)
+    split = _hold_out(photos, settings, rng)
     # Torch draws from a global generator: seed it, and leave it as it was found.
     with torch.random.fork_rng(devices=[]), _progress(settings, layer is not None) as bar:
         if layer is None:
@@ -66,13 +66,12 @@ def fit_network(
             network = AutoEncoder(sizes, settings.activation, settings.output_activation)
             network.noise = settings.noise
             variance = standardize(network, photos.X, settings.scale_free)
-            judge = make_judge(photos, photos.X, kept, held_out, settings, rng)
-            data = photos.data(photos.X, settings, kept)
+            judge = make_judge(photos, photos.X, *split, settings, rng)
+            data = photos.data(photos.X, settings, split[0])
             history, best = run_phases(
                 network, data, variance, judge, settings, rng, bar, checkpoint=checkpoint
             )
             return Fitted(network.cpu().eval(), variance, history, best)
-        split = kept, held_out
         return fit_residual(photos, settings, seed, rng, layer, split, bar, checkpoint)
 
 

@@ -156,6 +156,8 @@ def soft_push(
         Squared distance at which a pair begins to count, and how softly.
     """
     total = codes.new_zeros(())
+    # d^2 of unit codes is 2 - 2 cos: what is the same in every exponent is added last.
+    offset = (margin - 2.0) / temperature
     # Blocks of anchors with a bounded crowd: no matrix of all rows against all.
     for start in range(0, n_anchors, _CROWD):
         stop = min(start + _CROWD, n_anchors)
@@ -163,8 +165,6 @@ def soft_push(
         others = codes if columns is None else codes[columns]
         mask = crowd.same_place(start, stop, columns)
         near = _LogSumExp.apply(codes[start:stop], others, mask, 2.0 / temperature)
-        # d^2 of unit codes is 2 - 2 cos: what is the same in every exponent comes last.
-        offset = (margin - 2.0) / temperature
         total = total + nn.functional.softplus(near + offset).sum()
     return total / n_anchors
 

@@ -38,7 +38,7 @@ def fit_residual(
     bar: Any,
     checkpoint: TrainingCheckpoint | None,
 ) -> Fitted:
-    kept, held_out = split
+    """Train on the layer; parameters as of `fit_network`, ``split`` into kept and held-out rows."""
 
     def start(fitted: MarginalFisherTransformer) -> tuple[ResidualAutoEncoder, Float32Array, float]:
         torch.manual_seed(seed)
@@ -52,22 +52,26 @@ def fit_residual(
         return network, z, variance
 
     def run(
-        network: ResidualAutoEncoder, z: Float32Array, variance: float, rows: IntArray, **more: Any
+        network: ResidualAutoEncoder,
+        z: Float32Array,
+        variance: float,
+        rows: IntArray,
+        judge: GeographicScore | None = None,
+        **more: Any,
     ) -> tuple[History, int]:
         below, network.below = network.below, None
         data = photos.data(z, settings, rows)
-        more["checkpoint"] = checkpoint
         found = run_phases(
-            network, data, variance, more.pop("judge", None), settings, rng, bar, **more
+            network, data, variance, judge, settings, rng, bar, checkpoint=checkpoint, **more
         )
         network.cpu().below = below
         return found
 
     history: History = []
     n_epochs = 0 if settings.early_stopping else settings.max_epochs
-    parts = [(kept, held_out)] if len(held_out) else []
+    parts = [split] if len(split[1]) else []
     if parts and settings.refit and photos.labels is not None and photos.coordinates is not None:
-        n_parts = -(-_ENOUGH_HELD_OUT // len(held_out))
+        n_parts = -(-_ENOUGH_HELD_OUT // len(split[1]))
         parts = parts_by_place(photos.labels, n_parts, settings.validation_fraction, rng) or parts
     if bar is not None:
         bar.total += settings.max_epochs * (len(parts) - 1)
@@ -80,8 +84,7 @@ def fit_residual(
         trials.append([])
         groups.append(judge.groups)
         phase = "train" if i == 0 else f"train-{i + 1}"
-        more = {"judge": judge, "scores": trials[-1], "phase": phase}
-        found, n_epochs = run(network, z, variance, kept, **more)
+        found, n_epochs = run(network, z, variance, kept, judge, scores=trials[-1], phase=phase)
         history += found
         if n_epochs and not settings.refit:
             return Fitted(network.eval(), variance, history, n_epochs)
@@ -90,7 +93,7 @@ def fit_residual(
         n_epochs = best_epoch(trials, groups)
     network, z, variance = start(layer)
     if n_epochs:
-        phase = "refit" if len(held_out) else "train"
+        phase = "refit" if parts else "train"
         rows = np.arange(len(photos.X))
         again, _ = run(network, z, variance, rows, phase=phase, max_epochs=n_epochs)
         history += again

@@ -25,6 +25,7 @@ def split_by_place(
         labels = np.arange(n_samples)
     places, part, last = _deal(labels, fraction, rng)
     held = part == 0
+    # At least one place on either side.
     if held.all():
         held[last] = False
     mask = held[places]
@@ -55,7 +56,7 @@ def _deal(
     order = rng.permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
     part = np.empty(len(sizes), dtype=np.intp)
-    part[order] = before / (fraction * len(labels))
+    part[order] = (before / (fraction * len(labels))).astype(np.intp)
     return places, part, int(order[-1])
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .._geodesy import great_circle_km, km_to_chord, to_unit_vectors
+from ._extent import extent_of_places
 from ._network import AutoEncoder
 from ._representation import encode, first_block
 
@@ -25,20 +26,6 @@ _RESOLUTION_KM = 0.05
 
 #: Errors of so many times the extent of a place count as equally bad.
 _FAR = 8.0
-
-
-def extent_of_places(
-    coordinates: npt.NDArray[np.float64], labels: IntArray, rng: np.random.Generator
-) -> float:
-    """Median distance in km of two photos of one place, drawn at random; 0 without such photos."""
-    order = rng.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    first, second = order[:-1], order[1:]
-    same = labels[first] == labels[second]
-    if not same.any():
-        return 0.0
-    km = great_circle_km(coordinates[first[same]], coordinates[second[same]])
-    return float(np.median(km))
 
 
 class GeographicScore:

@@ -16,10 +16,14 @@ from ._fisher_axes import fix_signs, marginal_fisher_axes
 from ._principal import principal_axes, project
 from ._scatter import change_of_sum, pair_sum, rounding_of_sum
 from ._shrinkage import frobenius_shrinkage, likelihood_shrinkage
+from ._soft_scatter import Places, first_map, soft_scatters
 
 FloatArray = npt.NDArray[np.float64]
 
 _SHRINKAGES = {"auto": likelihood_shrinkage, "ledoit-wolf": frobenius_shrinkage}
+
+#: The ways to weigh pairs, and the exponent of each.
+_EXPONENTS = {"softmax": 0.75, "uniform": 0.5}
 
 #: The two kinds of pairs, and why there may be none.
 _KINDS = (
@@ -35,7 +39,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     optimal linear map: with S_P and S_Q the scatters of the two sets of pairs, it solves the
     generalised eigenproblem S_Q v = lambda ((1 - shrinkage) S_P + shrinkage I) v. This is
     marginal Fisher analysis with P as intrinsic and Q as penalty graph, the linear optimum of
-    the terms J2 and J3 of the paper's Eq. (4) under a scale constraint. A fit takes seconds.
+    the terms J2 and J3 of the paper's Eq. (4) under a scale constraint. By default the pairs
+    are then found again in the space of a first such map, softly: all photos take part, the more
+    the nearer they look. A fit takes seconds.
 
     Feed it vectors whose blocks are scaled and whose rows have unit length
     (``BlockScaler(..., normalize="l2")``).
@@ -51,6 +57,17 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     pairs : InconsistencyPairs or None, default=None
         Finds P and Q; a clone is fitted on the principal components of ``X``. None means
         ``InconsistencyPairs(k1=5, k2=50)``.
+    weighting : {"softmax", "uniform"}, default="softmax"
+        "uniform": every pair of P and of Q counts alike, as in the paper. "softmax": in the space
+        of a first map each photo has all photos of its place as partners in P, and all
+        photos of other places in Q, weighted by ``exp(-d**2 / temperature)``, see Notes.
+    temperature : float, default=0.2
+        How much more than others the nearest partners count under "softmax"; ``d`` is the
+        distance of unit vectors.
+    exponent : float or None, default=None
+        An axis of eigenvalue lambda is scaled by ``lambda ** exponent``: 0.5 is the closed form,
+        more keeps closer to the few axes that tell places apart best. None means 0.75 for
+        "softmax" and 0.5 for "uniform".
     n_components : int or None, default=None
         How many dimensions to keep, largest eigenvalue first. None keeps all, which was best
         on every photo set that we measured.
@@ -78,6 +95,17 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     n_features_in_ : int
         Number of columns seen in `fit`.
 
+    Notes
+    -----
+    "softmax" starts from the map that contrasts P with the scatter of all photos (exponent 0.75).
+    Photos are of one place if they are of one POI, or nearer than twice its extent (the median
+    distance of two photos of one POI); with labels, if they have one label. The weights of a
+    photo sum to 1 for either kind of pairs. They are those of the gradient of a
+    log-sum-exp of the pairs' distances, the form that J2 and J3 have in multi-similarity loss
+    [3]_ and in `DGAETransformer`; the map is the linear optimum of its quadratic approximation. Of
+    more than 4,000 photos as many, drawn at random but the same in every fit, look for partners,
+    among 100,000 at most.
+
     See Also
     --------
     DGAETransformer : The auto-encoder with the same pair terms.
@@ -90,6 +118,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
        of the paper.
     .. [2] S. Jiang, Y. Kong, Y. Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS
        Estimation", IEEE Trans. Big Data, 2017, Eq. (4).
+    .. [3] X. Wang, X. Han, W. Huang, D. Dong, M. R. Scott, "Multi-Similarity Loss with General
+       Pair Weighting for Deep Metric Learning", CVPR 2019.
 
     Examples
     --------
@@ -104,6 +134,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions(set(_SHRINKAGES))],
         "pairs": [HasMethods(["fit"]), None],
+        "weighting": [StrOptions(set(_EXPONENTS))],
+        "temperature": [Interval(Real, 0.0, None, closed="neither")],
+        "exponent": [Interval(Real, 0.0, None, closed="left"), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "normalize": [StrOptions({"l2", "sqrt"}), None],
         "n_pca_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -115,6 +148,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         shrinkage: float | str = 0.3,
         *,
         pairs: Any = None,
+        weighting: str = "softmax",
+        temperature: float = 0.2,
+        exponent: float | None = None,
         n_components: int | None = None,
         normalize: str | None = "l2",
         n_pca_components: int | None = 500,
@@ -122,6 +158,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     ) -> None:
         self.shrinkage = shrinkage
         self.pairs = pairs
+        self.weighting = weighting
+        self.temperature = temperature
+        self.exponent = exponent
         self.n_components = n_components
         self.normalize = normalize
         self.n_pca_components = n_pca_components
@@ -162,7 +201,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         self._sums = [
             pair_sum(reduced, graph) for graph in (pairs.same_area_, pairs.easy_confusing_)
         ]
-        return self._solve(reduced)
+        return self._solve(reduced, None if np.ndim(y) == 1 else y)
 
     def partial_fit(self, X: Any, y: Any) -> Self:
         """Let new photos join, between two full fits (section 4.6 of the paper).
@@ -220,7 +259,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             total + change_of_sum(reduced, old, new)
             for total, old, new in zip(self._sums, before, self._graphs(), strict=True)
         ]
-        return self._solve(reduced)
+        return self._solve(reduced, getattr(self.pairs_, "coordinates_", None))
 
     def _check_y(self, y: Any) -> None:
         if y is None:
@@ -241,8 +280,36 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"the {n_samples} training photos span after the principal component analysis."
             )
 
-    def _solve(self, reduced: npt.NDArray[Any]) -> Self:
+    def _solve(self, reduced: npt.NDArray[Any], coordinates: Any) -> Self:
         """From the sums over the pairs to the map."""
+        self._check_pairs(reduced)
+        labels = getattr(self.pairs_, "labels_", None)
+        if isinstance(self.shrinkage, str):
+            estimate = _SHRINKAGES[self.shrinkage]
+            self.shrinkage_ = estimate(reduced, self.pairs_.same_area_, np.asarray(labels))
+        else:
+            self.shrinkage_ = float(self.shrinkage)
+        same, confusing = self._sums
+        if self.weighting == "softmax":
+            if labels is None:
+                raise TypeError(
+                    "weighting='softmax' needs the place of each photo, but "
+                    f"{type(self.pairs_).__name__} has no labels_ after it was fitted. Use "
+                    "weighting='uniform'."
+                )
+            apart_km = float(getattr(self.pairs_, "min_distance_km", 0.0))
+            places = Places(np.asarray(labels), coordinates, apart_km)
+            first = first_map(reduced, same, self.shrinkage_)
+            z = project(reduced, np.zeros(len(first)), first, power=1.0)
+            same, confusing = soft_scatters(reduced, z, places, self.temperature)
+        eigenvalues, vectors = marginal_fisher_axes(same, confusing, self.shrinkage_)
+        self.eigenvalues_ = eigenvalues[: self.n_components]
+        exponent = _EXPONENTS[self.weighting] if self.exponent is None else self.exponent
+        scaled = vectors[:, : self.n_components] * self.eigenvalues_**exponent
+        self.components_ = fix_signs(np.ascontiguousarray((self._axes @ scaled).T))
+        return self
+
+    def _check_pairs(self, reduced: npt.NDArray[Any]) -> None:
         for graph, total, (name, cause) in zip(self._graphs(), self._sums, _KINDS, strict=True):
             # Identical photos differ by rounding in the sum: that is nothing to learn from.
             if not np.trace(total) > rounding_of_sum(reduced, graph):
@@ -251,18 +318,6 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                     f"The linear layer has no {name} pair to learn from: {why} (bandwidth of "
                     "`pairs.poi`, or the labels y)."
                 )
-        same, confusing = self._sums
-        if isinstance(self.shrinkage, str):
-            estimate = _SHRINKAGES[self.shrinkage]
-            labels = np.asarray(self.pairs_.labels_)
-            self.shrinkage_ = estimate(reduced, self.pairs_.same_area_, labels)
-        else:
-            self.shrinkage_ = float(self.shrinkage)
-        eigenvalues, vectors = marginal_fisher_axes(same, confusing, self.shrinkage_)
-        self.eigenvalues_ = eigenvalues[: self.n_components]
-        scaled = vectors[:, : self.n_components] * np.sqrt(self.eigenvalues_)
-        self.components_ = fix_signs(np.ascontiguousarray((self._axes @ scaled).T))
-        return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
         """Map vectors into the space where places are told apart.

@@ -78,7 +78,9 @@ def fit_residual(
     trials: list[list[npt.NDArray[np.float64]]] = []
     groups = []
     for i, (kept, held_out) in enumerate(parts):
-        network, z, variance = start(from_first(trial_layer, layer, photos.X, kept))
+        network, z, variance = start(
+            from_first(trial_layer, layer, photos.X, kept, photos.coordinates)
+        )
         judge = make_judge(photos, z, kept, held_out, settings, rng)
         assert isinstance(judge, GeographicScore)
         trials.append([])

@@ -92,7 +92,10 @@ def find_pairs(
 
 
 def trial_layer(
-    layer: MarginalFisherTransformer, X: npt.NDArray[np.float32], rows: IntArray
+    layer: MarginalFisherTransformer,
+    X: npt.NDArray[np.float32],
+    rows: IntArray,
+    coordinates: npt.NDArray[np.float64] | None,
 ) -> MarginalFisherTransformer:
     """The same layer fitted on some rows only, from the pairs that are known already.
 
@@ -111,4 +114,4 @@ def trial_layer(
     trial: MarginalFisherTransformer = clone(layer).set_params(
         pairs=KnownPairs(graphs[0], graphs[1], labels)
     )
-    return trial.fit(X[rows], labels)
+    return trial.fit(X[rows], labels if coordinates is None else coordinates[rows])

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from skgeo._geodesy import great_circle_km
+from skgeo.embedding._extent import extent_of_places
 from skgeo.embedding._holdout import (
     GeographicScore,
     ReconstructionScore,
     clustered_standard_error,
-    extent_of_places,
 )
 from skgeo.embedding._network import AutoEncoder
 from skgeo.embedding._representation import BlockStatistics, represent

@@ -11,11 +11,14 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.pipeline import make_pipeline
 
+from skgeo._geodesy import great_circle_km
 from skgeo.datasets import make_geo_world
 from skgeo.embedding import MarginalFisherTransformer, _scatter
+from skgeo.embedding._extent import extent_of_places
 from skgeo.embedding._fisher_axes import marginal_fisher_axes
 from skgeo.embedding._scatter import pair_scatter
 from skgeo.embedding._shrinkage import likelihood_shrinkage
+from skgeo.embedding._soft_scatter import Places, soft_scatters
 from skgeo.features import BlockScaler
 from skgeo.pairs import InconsistencyPairs
 
@@ -28,7 +31,7 @@ def world():
 def test_it_is_the_definition_step_by_step(world):
     """Centre, PCA, pairs, scatters by pair differences, eigenproblem, scale, unit length."""
     X, y = world.data[:400].astype(np.float64), world.coordinates[:400]
-    layer = MarginalFisherTransformer(n_pca_components=10).fit(X, y)
+    layer = MarginalFisherTransformer(n_pca_components=10, weighting="uniform").fit(X, y)
     centred = X - X.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:10].T
     reduced = centred @ axes
@@ -56,6 +59,71 @@ def test_it_tells_places_apart_better_than_the_raw_vectors(world):
 
     layer = MarginalFisherTransformer().fit(X[train], y[train])
     assert accuracy(layer.transform(X)) > accuracy(X) + 0.2
+
+
+def test_soft_weights_are_the_definition_step_by_step(world):
+    """P against all photos, then every pair by its own weight, in loops over photos."""
+    X, y = world.data[:90].astype(np.float64), world.coordinates[:90]
+    layer = MarginalFisherTransformer(n_pca_components=6, normalize=None, temperature=0.3)
+    layer.fit(X, y)
+    reduced = (X - layer.mean_) @ layer._axes
+    labels = layer.pairs_.labels_
+    values, axes = marginal_fisher_axes(
+        pair_scatter(reduced, layer.pairs_.same_area_), np.cov(reduced.T), 0.3
+    )
+    z = reduced @ (axes * values**0.75)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    reach = 2 * extent_of_places(y, labels, np.random.default_rng(0))
+    scatters = np.zeros((2, 6, 6))
+    for s in range(90):
+        km = great_circle_km(y[s], y)
+        same = (labels == labels[s]) | (km < reach)
+        for scatter, partners in zip(scatters, (same, ~same), strict=True):
+            partners = [t for t in np.flatnonzero(partners) if t != s]
+            weights = [np.exp(-np.square(z[s] - z[t]).sum() / 0.3) for t in partners]
+            for t, weight in zip(partners, weights, strict=True):
+                d = reduced[s] - reduced[t]
+                scatter += weight / sum(weights) * np.outer(d, d)
+    values, axes = marginal_fisher_axes(*scatters, 0.3)
+    np.testing.assert_allclose(layer.eigenvalues_, values, rtol=1e-8)
+    expected = reduced @ (axes * values**0.75)
+    ours = layer.transform(X)
+    np.testing.assert_allclose(
+        ours @ ours.T, expected @ expected.T, atol=1e-8 * np.abs(expected @ expected.T).max()
+    )
+
+
+@pytest.mark.parametrize(("weighting", "default"), [("softmax", 0.75), ("uniform", 0.5)])
+def test_axes_count_by_a_power(world, weighting, default):
+    X, y = world.data[:200], world.coordinates[:200]
+    whole = MarginalFisherTransformer(weighting=weighting, normalize=None).fit(X, y)
+    flat = MarginalFisherTransformer(weighting=weighting, exponent=0.0).fit(X, y)
+    ratio = np.linalg.norm(whole.components_, axis=1) / np.linalg.norm(flat.components_, axis=1)
+    np.testing.assert_allclose(ratio, whole.eigenvalues_**default, rtol=1e-9)
+    given = MarginalFisherTransformer(weighting=weighting, exponent=default, normalize=None)
+    np.testing.assert_array_equal(given.fit(X, y).components_, whole.components_)
+
+
+def test_soft_weights_need_the_place_of_each_photo(world):
+    class Unlabelled(InconsistencyPairs):
+        def fit(self, X, y=None):
+            super().fit(X, y)
+            del self.labels_
+            return self
+
+    X, y = world.data[:100], world.coordinates[:100]
+    with pytest.raises(TypeError, match="Unlabelled has no labels_"):
+        MarginalFisherTransformer(pairs=Unlabelled()).fit(X, y)
+    MarginalFisherTransformer(pairs=Unlabelled(), weighting="uniform").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"weighting": "hard"}, {"temperature": 0.0}, {"exponent": -1.0}, {"exponent": "auto"}],
+)
+def test_unknown_weights(rng, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MarginalFisherTransformer(**wrong).fit(rng.normal(size=(6, 2)), [0, 0, 0, 1, 1, 1])
 
 
 @pytest.mark.parametrize(("normalize", "norm"), [("l2", 1.0), ("sqrt", None), (None, None)])
@@ -116,20 +184,33 @@ def fit_from_scratch(layer, X, coordinates):
     shrinkage = layer.shrinkage
     if shrinkage == "auto":
         shrinkage = likelihood_shrinkage(reduced, pairs.same_area_, pairs.labels_)
-    values, vectors = marginal_fisher_axes(
-        *(pair_scatter(reduced, g) for g in (pairs.same_area_, pairs.easy_confusing_)), shrinkage
-    )
-    scaled = vectors * np.sqrt(values)
+    same, other = (pair_scatter(reduced, g) for g in (pairs.same_area_, pairs.easy_confusing_))
+    exponent = 0.5
+    if layer.weighting == "softmax":
+        exponent = 0.75
+        values, axes = marginal_fisher_axes(same, np.cov(reduced.T), shrinkage)
+        z = reduced @ (axes * values**exponent)
+        z /= np.linalg.norm(z, axis=1, keepdims=True)
+        same, other = soft_scatters(reduced, z, Places(pairs.labels_, coordinates), 0.2)
+    values, vectors = marginal_fisher_axes(same, other, shrinkage)
+    scaled = vectors * values**exponent
     return pairs, layer._axes @ scaled @ scaled.T @ layer._axes.T
 
 
-@pytest.mark.parametrize("shrinkage", [0.3, "auto"])
+@pytest.mark.parametrize(
+    ("shrinkage", "weighting"), [(0.3, "uniform"), ("auto", "uniform"), (0.3, "softmax")]
+)
 @pytest.mark.parametrize("cuts", [[100], [60, 61, 62, 150], [199]])
-def test_photos_that_join_change_the_map_as_if_there_from_the_start(world, cuts, shrinkage):
+def test_photos_that_join_change_the_map_as_if_there_from_the_start(
+    world, cuts, shrinkage, weighting
+):
     X, y = world.data[:200].astype(np.float64), world.coordinates[:200]
     X[150:160] = X[20:30]  # duplicates: ties across the cuts
     layer = MarginalFisherTransformer(
-        shrinkage, pairs=InconsistencyPairs(k1=3, k2=7), n_pca_components=12
+        shrinkage,
+        pairs=InconsistencyPairs(k1=3, k2=7),
+        weighting=weighting,
+        n_pca_components=12,
     )
     starts = [0, *cuts, 200]
     for start, stop in pairwise(starts):
@@ -185,7 +266,7 @@ def test_blocks_and_memory_maps_do_not_matter(world, monkeypatch, tmp_path):
     monkeypatch.setattr(_scatter, "BLOCK_BYTES", 8 * 150 * 3)
     blocked = MarginalFisherTransformer("auto").fit(mapped, y)
     assert blocked.shrinkage_ == pytest.approx(whole.shrinkage_, rel=1e-9)
-    np.testing.assert_allclose(blocked.transform(mapped), whole.transform(X), atol=1e-5)
+    np.testing.assert_allclose(blocked.transform(mapped), whole.transform(X), atol=1e-4)
 
 
 def test_a_photo_has_one_image_alone_and_in_company(world):

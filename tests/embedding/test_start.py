@@ -158,15 +158,15 @@ def test_held_out_places_do_not_judge_a_layer_that_has_seen_them(part):
     layer = MarginalFisherTransformer().fit(X, y)
     labels = np.asarray(layer.pairs_.labels_)
     rows = np.flatnonzero(labels % 4 > 0)
-    trial = trial_layer(layer, X, rows)
+    trial = trial_layer(layer, X, rows, y)
     same = trial.pairs_.same_area_.toarray()
     np.testing.assert_array_equal(same, layer.pairs_.same_area_.toarray()[np.ix_(rows, rows)])
     changed = X.copy()
     changed[labels % 4 == 0] += 100
-    again = trial_layer(layer, changed, rows)
+    again = trial_layer(layer, changed, rows, y)
     np.testing.assert_array_equal(again.components_, trial.components_)
     # Without a pair there is nothing to fit a layer of its own to.
-    assert trial_layer(layer, X, rows[:1]) is layer
+    assert trial_layer(layer, X, rows[:1], y) is layer
 
 
 def test_training_on_z_is_training_on_the_rows(part):

@@ -9,50 +9,25 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from .._geodesy import great_circle_km, km_to_chord, to_unit_vectors
-from ._extent import extent_of_places
+from ._held_out_places import MAX_GALLERY, HeldOutPlaces, clustered_standard_error
 from ._network import AutoEncoder
 from ._representation import encode, first_block
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
-#: Bounds of what is compared in each epoch, so that validation stays a small part of training.
-_MAX_QUERIES = 1000
-_MAX_GALLERY = 10_000
 
-#: Places are no smaller than this many km: a position is not known better.
-_RESOLUTION_KM = 0.05
-
-#: Errors of so many times the extent of a place count as equally bad.
-_FAR = 8.0
-
-
-class GeographicScore:
+class GeographicScore(HeldOutPlaces):
     """Scores of a network on held-out photos: their 1-NN estimates from all other photos.
-
-    The other photos of a held-out place are in the gallery, as they will be when the network is
-    used; the network has learned from none of them. The nearer half of them (less than the
-    extent of a place away) is not: bursts and overlapping tiles are found by any representation,
-    best by one that has learned nothing, and would decide. With coordinates, minus the logarithm
-    of the error, which weighs a street as much as a continent; errors within the extent of a place
-    are equally good, and errors of 8 times as much equally bad, for how far off a miss is says
-    little. With labels alone, 1 for a correct area.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
         Rows as the network takes them.
-    train, held_out : ndarray of int
-        Which rows are trained on and which are not.
-    coordinates : ndarray of shape (n, 2) or None
-        Locations.
-    labels : ndarray of shape (n,)
-        POI or area of each row.
+    train, held_out, coordinates, labels, rng
+        As of `HeldOutPlaces`.
     output : {"concat", "hidden", "code"}
         What is ranked.
-    rng : numpy Generator
-        Draws queries and gallery where there are many.
     vectors : ndarray of shape (n, any) or None
         The input block of "concat", where that is not X.
     """
@@ -69,26 +44,15 @@ class GeographicScore:
         rng: np.random.Generator,
         vectors: npt.NDArray[Any] | None = None,
     ) -> None:
-        # Held-out photos first: the queries are the first of them, and their neighbours follow.
-        held_out = rng.permutation(held_out)[: _MAX_GALLERY // 2]
-        others = rng.permutation(train)[: _MAX_GALLERY - len(held_out)]
-        chosen = np.concatenate([held_out, others])
-        self.n_queries = min(len(held_out), _MAX_QUERIES)
-        self.rows = X[chosen]
-        self.places = labels[chosen] if coordinates is None else coordinates[chosen]
-        self.groups = np.unique(labels[chosen[: self.n_queries]], return_inverse=True)[1]
-        #: What is no neighbour of a query: the photo itself, and others of its very spot.
-        self.left_out = np.zeros((self.n_queries, len(chosen)), dtype=bool)
-        if coordinates is not None:
-            extent = extent_of_places(coordinates, labels, rng)
-            self.extent = max(extent, _RESOLUTION_KM)
-            self.left_out = _nearer(self.places, self.n_queries, extent)
-        np.fill_diagonal(self.left_out, True)
+        super().__init__(train, held_out, coordinates=coordinates, labels=labels, rng=rng)
+        self.rows = X[self.chosen]
         self.output = output
         # The input is the same in every epoch: so is its part of the distances.
         self.input_part = None
         if output == "concat":
-            self.input_part = self._closeness(self.rows if vectors is None else vectors[chosen])
+            self.input_part = self._closeness(
+                self.rows if vectors is None else vectors[self.chosen]
+            )
 
     def _closeness(
         self, block: npt.NDArray[Any], unit_codes: bool = False
@@ -119,32 +83,11 @@ class GeographicScore:
             closeness += self._closeness(
                 np.concatenate(chunks), unit_codes=is_code and module.has_unit_codes
             )
-        queries = np.arange(self.n_queries)
-        closeness[self.left_out] = -np.inf
-        found, truth = self.places[np.argmax(closeness, axis=1)], self.places[queries]
-        if self.places.ndim == 1:
-            return np.asarray(found == truth, dtype=np.float64)
-        ratio = great_circle_km(truth, found) / self.extent
-        return -np.log(np.clip(ratio, 1.0, _FAR))
+        return self.scores(closeness)
 
     def standard_error(self, values: FloatArray) -> float:
         """Standard error of a mean over the queries, whose places are the independent draws."""
         return clustered_standard_error(values, self.groups)
-
-
-def _nearer(
-    coordinates: npt.NDArray[np.float64], n_queries: int, km: float
-) -> npt.NDArray[np.bool_]:
-    """Which rows are less than so many km from each of the first rows.
-
-    A query that all rows are near keeps them all: there would be no estimate.
-    """
-    if km == 0.0:
-        return np.zeros((n_queries, len(coordinates)), dtype=bool)
-    points = to_unit_vectors(coordinates)
-    near = 2.0 - 2.0 * (points[:n_queries] @ points.T) < float(km_to_chord(km)) ** 2
-    near[near.all(axis=1)] = False
-    return near
 
 
 class ReconstructionScore:
@@ -153,7 +96,7 @@ class ReconstructionScore:
     def __init__(
         self, X: npt.NDArray[Any], held_out: IntArray, *, rng: np.random.Generator
     ) -> None:
-        self.queries = X[np.sort(rng.permutation(held_out)[: _MAX_GALLERY // 2])]
+        self.queries = X[np.sort(rng.permutation(held_out)[: MAX_GALLERY // 2])]
 
     def __call__(self, module: nn.Module) -> FloatArray:
         return -reconstruction_errors(module, self.queries)
@@ -161,15 +104,6 @@ class ReconstructionScore:
     def standard_error(self, values: FloatArray) -> float:
         """Standard error of a mean over the rows."""
         return clustered_standard_error(values, np.arange(len(values)))
-
-
-def clustered_standard_error(values: FloatArray, groups: IntArray) -> float:
-    """Standard error of the mean of values that are independent only between groups."""
-    n_groups = int(groups.max()) + 1
-    if n_groups < 2:
-        return np.inf
-    sums = np.bincount(groups, weights=values - values.mean())
-    return float(np.sqrt(np.square(sums).sum() * n_groups / (n_groups - 1)) / len(values))
 
 
 def best_epoch(trials: list[list[FloatArray]], groups: list[IntArray]) -> int:

@@ -8,10 +8,10 @@ import torch
 
 from skgeo._geodesy import great_circle_km
 from skgeo.embedding._extent import extent_of_places
+from skgeo.embedding._held_out_places import clustered_standard_error
 from skgeo.embedding._holdout import (
     GeographicScore,
     ReconstructionScore,
-    clustered_standard_error,
 )
 from skgeo.embedding._network import AutoEncoder
 from skgeo.embedding._representation import BlockStatistics, represent

@@ -12,18 +12,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._validation import HasMethods, Interval, StrOptions
 from ..pairs import InconsistencyPairs
-from ._fisher_axes import fix_signs, marginal_fisher_axes
+from ._fisher_axes import fix_signs
+from ._linear_map import LinearProblem
+from ._map_choice import MapChoice, choose_map
 from ._principal import principal_axes, project
 from ._scatter import change_of_sum, pair_sum, rounding_of_sum
 from ._shrinkage import frobenius_shrinkage, likelihood_shrinkage
-from ._soft_scatter import Places, first_map, soft_scatters
 
 FloatArray = npt.NDArray[np.float64]
 
 _SHRINKAGES = {"auto": likelihood_shrinkage, "ledoit-wolf": frobenius_shrinkage}
 
-#: The ways to weigh pairs, and the exponent of each.
-_EXPONENTS = {"softmax": 0.75, "uniform": 0.5}
+#: The ways to weigh pairs, and the exponents that are tried with each; the first without evidence.
+_EXPONENTS = {"softmax": (0.75, 0.5, 1.0), "uniform": (0.5, 0.75, 1.0)}
+
+_POWERS = {None: 0.0, "sqrt": 0.5, "l2": 1.0}
 
 #: The two kinds of pairs, and why there may be none.
 _KINDS = (
@@ -57,17 +60,18 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     pairs : InconsistencyPairs or None, default=None
         Finds P and Q; a clone is fitted on the principal components of ``X``. None means
         ``InconsistencyPairs(k1=5, k2=50)``.
-    weighting : {"softmax", "uniform"}, default="softmax"
+    weighting : {"auto", "softmax", "uniform"}, default="auto"
         "uniform": every pair of P and of Q counts alike, as in the paper. "softmax": in the space
         of a first map each photo has all photos of its place as partners in P, and all
-        photos of other places in Q, weighted by ``exp(-d**2 / temperature)``, see Notes.
+        photos of other places in Q, weighted by ``exp(-d**2 / temperature)``. "auto" is
+        "softmax" unless "uniform" locates places that were held out better, see Notes.
     temperature : float, default=0.2
         How much more than others the nearest partners count under "softmax"; ``d`` is the
         distance of unit vectors.
-    exponent : float or None, default=None
+    exponent : float or "auto", default="auto"
         An axis of eigenvalue lambda is scaled by ``lambda ** exponent``: 0.5 is the closed form,
-        more keeps closer to the few axes that tell places apart best. None means 0.75 for
-        "softmax" and 0.5 for "uniform".
+        more keeps closer to the few axes that tell places apart best. "auto" takes 0.5, 0.75 or
+        1; without evidence 0.75 for "softmax" and 0.5 for "uniform".
     n_components : int or None, default=None
         How many dimensions to keep, largest eigenvalue first. None keeps all, which was best
         on every photo set that we measured.
@@ -92,6 +96,14 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Spread of the pairs Q for one unit of spread of the pairs P along each dimension.
     shrinkage_ : float
         The shrinkage used.
+    weighting_ : {"softmax", "uniform"}
+        The weighting used.
+    exponent_ : float
+        The exponent used.
+    candidates_ : list of MapChoice
+        What was compared, the first being the one to beat: named tuples of weighting, exponent,
+        mean score of the held-out photos (NaN where nothing was held out), gain over the
+        first and the standard error of that gain.
     n_features_in_ : int
         Number of columns seen in `fit`.
 
@@ -105,6 +117,14 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     [3]_ and in `DGAETransformer`; the map is the linear optimum of its quadratic approximation. Of
     more than 4,000 photos as many, drawn at random but the same in every fit, look for partners,
     among 100,000 at most.
+
+    For "auto", parts of the photos are held out, whole POIs, up to ten tenths or some 4,000
+    photos. The layer is fitted to the pairs of the others, each photo held out is located by its
+    nearest neighbour among all others that are farther than a POI's extent, and its score
+    is minus the logarithm of the error, between one extent and eight. Another map than the first
+    has to be better by more than a standard error, clustered by POI. Where ``y`` holds labels a
+    score is 1 for the right area, and parts are held out of each area. Fewer than 50 photos
+    decide nothing. The parts are the same in every fit, which therefore is deterministic.
 
     See Also
     --------
@@ -134,9 +154,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions(set(_SHRINKAGES))],
         "pairs": [HasMethods(["fit"]), None],
-        "weighting": [StrOptions(set(_EXPONENTS))],
+        "weighting": [StrOptions({"auto", *_EXPONENTS})],
         "temperature": [Interval(Real, 0.0, None, closed="neither")],
-        "exponent": [Interval(Real, 0.0, None, closed="left"), None],
+        "exponent": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "normalize": [StrOptions({"l2", "sqrt"}), None],
         "n_pca_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -148,9 +168,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         shrinkage: float | str = 0.3,
         *,
         pairs: Any = None,
-        weighting: str = "softmax",
+        weighting: str = "auto",
         temperature: float = 0.2,
-        exponent: float | None = None,
+        exponent: float | str = "auto",
         n_components: int | None = None,
         normalize: str | None = "l2",
         n_pca_components: int | None = 500,
@@ -185,8 +205,11 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         ------
         ValueError
             If ``y`` is missing or is no location, if all photos are in one POI (there is no Q),
-            if every POI has a single photo (there is no P), if all vectors are equal, or if
-            ``n_components`` exceeds the dimensions that there are.
+            if every POI has a single photo (there is no P), if all vectors are equal, if
+            ``n_components`` exceeds the dimensions that there are, or if ``temperature`` is so low
+            that copies have all the weight.
+        TypeError
+            If ``pairs`` finds no ``labels_`` and they are needed.
         """
         self._validate_params()
         self._check_y(y)
@@ -201,7 +224,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         self._sums = [
             pair_sum(reduced, graph) for graph in (pairs.same_area_, pairs.easy_confusing_)
         ]
-        return self._solve(reduced, None if np.ndim(y) == 1 else y)
+        problem = self._problem(reduced, None if np.ndim(y) == 1 else y)
+        self._choose(problem)
+        return self._solve(problem)
 
     def partial_fit(self, X: Any, y: Any) -> Self:
         """Let new photos join, between two full fits (section 4.6 of the paper).
@@ -210,8 +235,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         and Q that it changes are updated (`InconsistencyPairs.partial_fit`), and so are the
         scatters, by the pairs that came and went. The map is then solved for anew: up to
         rounding it is that of a fit on all photos so far under the same POIs and on the principal
-        components of the first call, which is `fit`. Fit anew when photos have come whose looks
-        those components do not cover.
+        components, and with the weighting and the exponent, of the first call, which is `fit`. Fit
+        anew when photos have come whose looks those components do not cover, or when the first
+        were too few to choose by.
 
         The map changes: transform the gallery again.
 
@@ -259,7 +285,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             total + change_of_sum(reduced, old, new)
             for total, old, new in zip(self._sums, before, self._graphs(), strict=True)
         ]
-        return self._solve(reduced, getattr(self.pairs_, "coordinates_", None))
+        return self._solve(self._problem(reduced, getattr(self.pairs_, "coordinates_", None)))
 
     def _check_y(self, y: Any) -> None:
         if y is None:
@@ -280,8 +306,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"the {n_samples} training photos span after the principal component analysis."
             )
 
-    def _solve(self, reduced: npt.NDArray[Any], coordinates: Any) -> Self:
-        """From the sums over the pairs to the map."""
+    def _problem(self, reduced: npt.NDArray[Any], coordinates: Any) -> LinearProblem:
+        """What there is to solve, from the sums over the pairs."""
         self._check_pairs(reduced)
         labels = getattr(self.pairs_, "labels_", None)
         if isinstance(self.shrinkage, str):
@@ -289,23 +315,43 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             self.shrinkage_ = estimate(reduced, self.pairs_.same_area_, np.asarray(labels))
         else:
             self.shrinkage_ = float(self.shrinkage)
-        same, confusing = self._sums
-        if self.weighting == "softmax":
-            if labels is None:
-                raise TypeError(
-                    "weighting='softmax' needs the place of each photo, but "
-                    f"{type(self.pairs_).__name__} has no labels_ after it was fitted. Use "
-                    "weighting='uniform'."
-                )
-            apart_km = float(getattr(self.pairs_, "min_distance_km", 0.0))
-            places = Places(np.asarray(labels), coordinates, apart_km)
-            first = first_map(reduced, same, self.shrinkage_)
-            z = project(reduced, np.zeros(len(first)), first, power=1.0)
-            same, confusing = soft_scatters(reduced, z, places, self.temperature)
-        eigenvalues, vectors = marginal_fisher_axes(same, confusing, self.shrinkage_)
+        if labels is None and (self.weighting != "uniform" or self.exponent == "auto"):
+            raise TypeError(
+                f"weighting={self.weighting!r} with exponent={self.exponent!r} needs the place of "
+                f"each photo, but {type(self.pairs_).__name__} has no labels_ after it was fitted. "
+                "Use weighting='uniform' and an exponent (the closed form: 0.5)."
+            )
+        return LinearProblem(
+            reduced,
+            self._graphs(),
+            (self._sums[0], self._sums[1]),
+            None if labels is None else np.asarray(labels),
+            None if coordinates is None else np.asarray(coordinates, dtype=np.float64),
+            self.shrinkage_,
+            self.temperature,
+            float(getattr(self.pairs_, "min_distance_km", 0.0)),
+        )
+
+    def _choose(self, problem: LinearProblem) -> None:
+        """Decide on weighting and exponent."""
+        weightings = list(_EXPONENTS) if self.weighting == "auto" else [self.weighting]
+        choices = [
+            MapChoice(weighting, float(exponent))
+            for weighting in weightings
+            for exponent in (
+                _EXPONENTS[weighting] if isinstance(self.exponent, str) else [self.exponent]
+            )
+        ]
+        chosen, self.candidates_ = choose_map(
+            problem, choices, n_components=self.n_components, power=_POWERS[self.normalize]
+        )
+        self.weighting_, self.exponent_ = chosen.weighting, chosen.exponent
+
+    def _solve(self, problem: LinearProblem) -> Self:
+        """The map, as it was chosen."""
+        eigenvalues, vectors = problem.axes(self.weighting_)
         self.eigenvalues_ = eigenvalues[: self.n_components]
-        exponent = _EXPONENTS[self.weighting] if self.exponent is None else self.exponent
-        scaled = vectors[:, : self.n_components] * self.eigenvalues_**exponent
+        scaled = vectors[:, : self.n_components] * self.eigenvalues_**self.exponent_
         self.components_ = fix_signs(np.ascontiguousarray((self._axes @ scaled).T))
         return self
 
@@ -335,7 +381,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        power = {None: 0.0, "sqrt": 0.5, "l2": 1.0}[self.normalize]
+        power = _POWERS[self.normalize]
         return project(X, self.mean_, self.components_.T, power=power, verbose=self.verbose)
 
     @property

@@ -119,7 +119,11 @@ def first_map(X: npt.NDArray[Any], same_area: FloatArray, shrinkage: float) -> F
 
 
 def soft_scatters(
-    X: npt.NDArray[Any], z: npt.NDArray[Any], places: Places, temperature: float
+    X: npt.NDArray[Any],
+    z: npt.NDArray[Any],
+    places: Places,
+    temperature: float,
+    max_anchors: int | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Scatters of the soft pairs within places and between them.
 
@@ -142,6 +146,8 @@ def soft_scatters(
         Which photos are of one place.
     temperature : float
         Above 0; the smaller, the more counts the nearest alone.
+    max_anchors : int or None
+        Of more photos than this so many give weights. None means 4,000.
 
     Returns
     -------
@@ -150,12 +156,12 @@ def soft_scatters(
 
     Notes
     -----
-    Of more than 4,000 photos as many, drawn at random but the same in every call, give weights,
-    and of more than 100,000 as many get them. n x n numbers are never in memory.
+    Photos that give weights are drawn at random, but the same in every call. Of more than 100,000
+    as many get them. n x n numbers are never in memory.
     """
     rng = np.random.default_rng(0)
     partners = _draw(len(X), MAX_PARTNERS, rng)
-    anchors = partners[_draw(len(partners), MAX_ANCHORS, rng)]
+    anchors = partners[_draw(len(partners), max_anchors or MAX_ANCHORS, rng)]
     shown, others = (X, z) if len(partners) == len(X) else (X[partners], z[partners])
     within, between = _Sum(shown), _Sum(shown)
     for block in gen_batches(len(anchors), lines_per_block(len(partners))):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -72,3 +74,23 @@ def split_within_areas(
         rows = rng.permutation(np.flatnonzero(labels == label))
         held[rows[: int(fraction * len(rows) + rng.random())][: len(rows) - 1]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def parts_within_areas(
+    labels: npt.NDArray[Any], n_parts: int, fraction: float, rng: np.random.Generator
+) -> list[tuple[IntArray, IntArray]]:
+    """Several splits that hold out a part of each area; no row is held out twice.
+
+    The rows of an area are dealt in random order to as many parts as make up a whole, of which
+    the first ``n_parts`` are held out. Every area keeps a row.
+    """
+    n_deals = max(2, round(1.0 / fraction))
+    _, areas, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(areas[order], kind="stable")]
+    # Counted on from area to area, or small areas would all fall to the first parts.
+    part = np.empty(len(labels), dtype=np.intp)
+    part[order] = np.arange(len(labels)) % n_deals
+    part[np.isin(areas, np.flatnonzero(sizes == 1))] = n_deals
+    parts = [(np.flatnonzero(part != p), np.flatnonzero(part == p)) for p in range(n_parts)]
+    return [(kept, held_out) for kept, held_out in parts if len(held_out)]

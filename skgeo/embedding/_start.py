@@ -112,6 +112,8 @@ def trial_layer(
         return layer
     labels = np.asarray(layer.pairs_.labels_)[rows]
     trial: MarginalFisherTransformer = clone(layer).set_params(
-        pairs=KnownPairs(graphs[0], graphs[1], labels)
+        pairs=KnownPairs(graphs[0], graphs[1], labels),
+        weighting=layer.weighting_,
+        exponent=layer.exponent_,
     )
     return trial.fit(X[rows], labels if coordinates is None else coordinates[rows])

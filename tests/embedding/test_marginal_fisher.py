@@ -28,10 +28,13 @@ def world():
     return make_geo_world(random_state=0)
 
 
+CLOSED_FORM = {"weighting": "uniform", "exponent": 0.5}
+
+
 def test_it_is_the_definition_step_by_step(world):
     """Centre, PCA, pairs, scatters by pair differences, eigenproblem, scale, unit length."""
     X, y = world.data[:400].astype(np.float64), world.coordinates[:400]
-    layer = MarginalFisherTransformer(n_pca_components=10, weighting="uniform").fit(X, y)
+    layer = MarginalFisherTransformer(n_pca_components=10, **CLOSED_FORM).fit(X, y)
     centred = X - X.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:10].T
     reduced = centred @ axes
@@ -64,8 +67,9 @@ def test_it_tells_places_apart_better_than_the_raw_vectors(world):
 def test_soft_weights_are_the_definition_step_by_step(world):
     """P against all photos, then every pair by its own weight, in loops over photos."""
     X, y = world.data[:90].astype(np.float64), world.coordinates[:90]
-    layer = MarginalFisherTransformer(n_pca_components=6, normalize=None, temperature=0.3)
-    layer.fit(X, y)
+    layer = MarginalFisherTransformer(
+        n_pca_components=6, weighting="softmax", temperature=0.3, exponent=0.75, normalize=None
+    ).fit(X, y)
     reduced = (X - layer.mean_) @ layer._axes
     labels = layer.pairs_.labels_
     values, axes = marginal_fisher_axes(
@@ -96,15 +100,37 @@ def test_soft_weights_are_the_definition_step_by_step(world):
 @pytest.mark.parametrize(("weighting", "default"), [("softmax", 0.75), ("uniform", 0.5)])
 def test_axes_count_by_a_power(world, weighting, default):
     X, y = world.data[:200], world.coordinates[:200]
-    whole = MarginalFisherTransformer(weighting=weighting, normalize=None).fit(X, y)
-    flat = MarginalFisherTransformer(weighting=weighting, exponent=0.0).fit(X, y)
-    ratio = np.linalg.norm(whole.components_, axis=1) / np.linalg.norm(flat.components_, axis=1)
-    np.testing.assert_allclose(ratio, whole.eigenvalues_**default, rtol=1e-9)
-    given = MarginalFisherTransformer(weighting=weighting, exponent=default, normalize=None)
-    np.testing.assert_array_equal(given.fit(X, y).components_, whole.components_)
+    options = {"weighting": weighting, "normalize": None}
+    flat = MarginalFisherTransformer(exponent=0.0, **options).fit(X, y)
+    layer = MarginalFisherTransformer(exponent=1.5, **options).fit(X, y)
+    ratio = np.linalg.norm(layer.components_, axis=1) / np.linalg.norm(flat.components_, axis=1)
+    np.testing.assert_allclose(ratio, layer.eigenvalues_**1.5, rtol=1e-9)
+    # Too few photos decide nothing.
+    few = MarginalFisherTransformer(**options).fit(X[:49], y[:49])
+    assert few.exponent_ == default
+    assert np.isnan(few.candidates_[0].score)
 
 
-def test_soft_weights_need_the_place_of_each_photo(world):
+def test_what_is_chosen_is_what_is_used(world):
+    X, y = world.data[:300], world.coordinates[:300]
+    layer = MarginalFisherTransformer().fit(X, y)
+    first = layer.candidates_[0]
+    assert (first.weighting, first.exponent, first.gain) == ("softmax", 0.75, 0.0)
+    assert len({(c.weighting, c.exponent) for c in layer.candidates_}) == 6
+    best = max(layer.candidates_, key=lambda c: c.gain)
+    used = best if best.gain > best.standard_error else first
+    assert (used.weighting, used.exponent) == (layer.weighting_, layer.exponent_)
+    given = MarginalFisherTransformer(weighting=used.weighting, exponent=used.exponent).fit(X, y)
+    np.testing.assert_array_equal(given.components_, layer.components_)
+    assert len(given.candidates_) == 1
+    # What is given is kept, and the rest is chosen.
+    layer.set_params(weighting="uniform").fit(X, y)
+    assert [c[:2] for c in layer.candidates_] == [("uniform", e) for e in (0.5, 0.75, 1.0)]
+    layer.set_params(weighting="auto", exponent=0.6).fit(X, y)
+    assert [c[:2] for c in layer.candidates_] == [("softmax", 0.6), ("uniform", 0.6)]
+
+
+def test_a_choice_needs_the_place_of_each_photo(world):
     class Unlabelled(InconsistencyPairs):
         def fit(self, X, y=None):
             super().fit(X, y)
@@ -112,14 +138,37 @@ def test_soft_weights_need_the_place_of_each_photo(world):
             return self
 
     X, y = world.data[:100], world.coordinates[:100]
-    with pytest.raises(TypeError, match="Unlabelled has no labels_"):
-        MarginalFisherTransformer(pairs=Unlabelled()).fit(X, y)
-    MarginalFisherTransformer(pairs=Unlabelled(), weighting="uniform").fit(X, y)
+    for more in ({}, {"weighting": "uniform"}, {"weighting": "softmax", "exponent": 0.5}):
+        with pytest.raises(TypeError, match="Unlabelled has no labels_"):
+            MarginalFisherTransformer(pairs=Unlabelled(), **more).fit(X, y)
+    MarginalFisherTransformer(pairs=Unlabelled(), **CLOSED_FORM).fit(X, y)
+
+
+def test_copies_that_have_all_the_weight(rng):
+    X = np.repeat(rng.normal(size=(20, 5)), 3, axis=0)
+    y = np.repeat(np.arange(10), 6)
+    with pytest.raises(ValueError, match=r"temperature=1e-06.*copies"):
+        MarginalFisherTransformer(weighting="softmax", temperature=1e-6).fit(X, y)
+    MarginalFisherTransformer(weighting="softmax", temperature=0.2).fit(X, y)
+
+
+def test_places_that_are_all_within_reach_of_each_other(rng):
+    """POIs side by side, nothing beyond twice their extent: the POIs alone tell them apart."""
+    labels = np.repeat([0, 1], 40)
+    y = np.stack([0.2 * labels + rng.choice([0.0, 0.3], 80), np.zeros(80)], 1)
+    assert np.ptp(y[:, 0]) == 0.5
+    X = rng.normal(size=(80, 5)) + labels[:, None]
+    pairs = InconsistencyPairs(poi=GivenAreas(labels))
+    by_position, by_label = (
+        MarginalFisherTransformer(pairs=pairs, weighting="softmax", exponent=0.5).fit(X, where)
+        for where in (y, labels)
+    )
+    np.testing.assert_allclose(by_position.eigenvalues_, by_label.eigenvalues_)
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"weighting": "hard"}, {"temperature": 0.0}, {"exponent": -1.0}, {"exponent": "auto"}],
+    [{"weighting": "hard"}, {"temperature": 0.0}, {"exponent": -1.0}, {"exponent": "best"}],
 )
 def test_unknown_weights(rng, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -185,20 +234,18 @@ def fit_from_scratch(layer, X, coordinates):
     if shrinkage == "auto":
         shrinkage = likelihood_shrinkage(reduced, pairs.same_area_, pairs.labels_)
     same, other = (pair_scatter(reduced, g) for g in (pairs.same_area_, pairs.easy_confusing_))
-    exponent = 0.5
-    if layer.weighting == "softmax":
-        exponent = 0.75
+    if layer.weighting_ == "softmax":
         values, axes = marginal_fisher_axes(same, np.cov(reduced.T), shrinkage)
-        z = reduced @ (axes * values**exponent)
+        z = reduced @ (axes * values**0.75)
         z /= np.linalg.norm(z, axis=1, keepdims=True)
         same, other = soft_scatters(reduced, z, Places(pairs.labels_, coordinates), 0.2)
     values, vectors = marginal_fisher_axes(same, other, shrinkage)
-    scaled = vectors * values**exponent
+    scaled = vectors * values**layer.exponent_
     return pairs, layer._axes @ scaled @ scaled.T @ layer._axes.T
 
 
 @pytest.mark.parametrize(
-    ("shrinkage", "weighting"), [(0.3, "uniform"), ("auto", "uniform"), (0.3, "softmax")]
+    ("shrinkage", "weighting"), [(0.3, "uniform"), ("auto", "uniform"), (0.3, "auto")]
 )
 @pytest.mark.parametrize("cuts", [[100], [60, 61, 62, 150], [199]])
 def test_photos_that_join_change_the_map_as_if_there_from_the_start(

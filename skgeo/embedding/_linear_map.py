@@ -11,10 +11,13 @@ import scipy.sparse as sp
 from ._fisher_axes import marginal_fisher_axes
 from ._principal import project
 from ._scatter import pair_sum
-from ._soft_scatter import MAX_ANCHORS, Places, first_map, soft_scatters
+from ._soft_scatter import MAX_ANCHORS, Places, draw, first_map, soft_scatters
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+
+#: Of more photos than this so many take part in soft pairs, which bounds memory and time.
+MAX_PARTNERS = 100_000
 
 #: Scatters whose trace is smaller than this part of that of all photos are rounding.
 _NEGLIGIBLE = 1e-6
@@ -70,12 +73,13 @@ class LinearProblem(NamedTuple):
         if weighting == "uniform":
             return marginal_fisher_axes(*self.sums, self.shrinkage)
         first = first_map(self.X, self.sums[0], self.shrinkage)
-        z = project(self.X, np.zeros(len(first)), first, power=1.0)
-        noise = _NEGLIGIBLE * float(np.einsum("ij,ij->", self.X, self.X, dtype=np.float64))
+        part = self._rows(draw(len(self.X), MAX_PARTNERS))
+        z = project(part.X, np.zeros(len(first)), first, power=1.0)
+        noise = _NEGLIGIBLE * float(np.einsum("ij,ij->", part.X, part.X, dtype=np.float64))
         # All photos may be within reach of each other, though in several POIs.
-        for coordinates in (self.coordinates, None):
-            places = Places(np.asarray(self.labels), coordinates, self.min_distance_km)
-            found = soft_scatters(self.X, z, places, self.temperature, max_anchors)
+        for coordinates in (part.coordinates, None):
+            places = Places(np.asarray(part.labels), coordinates, self.min_distance_km)
+            found = soft_scatters(part.X, z, places, self.temperature, max_anchors)
             if np.trace(found[1]) > noise:
                 break
         if not np.trace(found[0]) > noise:
@@ -87,10 +91,12 @@ class LinearProblem(NamedTuple):
         return marginal_fisher_axes(*found, self.shrinkage)
 
     def without(self, held_out: IntArray) -> LinearProblem | None:
-        """The same of all other photos; None where no pair is left of P or of Q."""
+        """The same of all other photos; None where no pair is left of P or of Q.
+
+        Of many others the vectors of some are kept, and the pairs of all.
+        """
         rows = np.zeros(len(self.X), dtype=bool)
         rows[held_out] = True
-        kept = np.flatnonzero(~rows)
         sums = []
         for graph, total in zip(self.graphs, self.sums, strict=True):
             gone, n_gone = sum_of_touching(self.X, graph, rows)
@@ -98,11 +104,18 @@ class LinearProblem(NamedTuple):
             if n_gone == graph.nnz or not np.trace(total - gone) > _NEGLIGIBLE * np.trace(total):
                 return None
             sums.append(total - gone)
+        kept = np.flatnonzero(~rows)
+        kept = kept[draw(len(kept), MAX_PARTNERS)]
+        return self._rows(kept)._replace(sums=(sums[0], sums[1]))
+
+    def _rows(self, rows: IntArray) -> LinearProblem:
+        """The vectors and places of some photos, beside the pairs of all."""
+        if len(rows) == len(self.X):
+            return self
         return self._replace(
-            X=self.X[kept],
-            sums=(sums[0], sums[1]),
-            labels=None if self.labels is None else self.labels[kept],
-            coordinates=None if self.coordinates is None else self.coordinates[kept],
+            X=self.X[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            coordinates=None if self.coordinates is None else self.coordinates[rows],
         )
 
 

@@ -23,10 +23,8 @@ _EXTENTS = 2.0
 #: Axes of the first map count by this power of their eigenvalue.
 _FIRST_EXPONENT = 0.75
 
-#: At most so many photos look for partners, among at most so many: a mean over these is known to
-#: a few percent, and memory and time are bounded.
+#: Of more photos than this so many give weights: a mean over them is known to a few percent.
 MAX_ANCHORS = 4000
-MAX_PARTNERS = 100_000
 
 
 class Places:
@@ -56,14 +54,12 @@ class Places:
                 float(km_to_chord(km)) ** 2 for km in (within_km, min_distance_km)
             )
 
-    def masks(
-        self, rows: IntArray, others: IntArray
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which of the others are of the place of each row, and which are of another one."""
-        same = self.labels[rows, None] == self.labels[others]
+    def masks(self, rows: IntArray) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which photos are of the place of each row, and which are of another one."""
+        same = self.labels[rows, None] == self.labels
         if self.points is None:
             return same, ~same
-        squared_chord = 2.0 - 2.0 * (self.points[rows] @ self.points[others].T)
+        squared_chord = 2.0 - 2.0 * (self.points[rows] @ self.points.T)
         same |= squared_chord < self._same
         return same, ~same & (squared_chord >= self._apart)
 
@@ -123,7 +119,7 @@ def soft_scatters(
     z: npt.NDArray[Any],
     places: Places,
     temperature: float,
-    max_anchors: int | None = None,
+    max_anchors: int = MAX_ANCHORS,
 ) -> tuple[FloatArray, FloatArray]:
     """Scatters of the soft pairs within places and between them.
 
@@ -146,38 +142,32 @@ def soft_scatters(
         Which photos are of one place.
     temperature : float
         Above 0; the smaller, the more counts the nearest alone.
-    max_anchors : int or None
-        Of more photos than this so many give weights. None means 4,000.
+    max_anchors : int
+        Of more photos than this so many give weights, drawn at random but the same in every call.
 
     Returns
     -------
     within, between : ndarray of shape (n_features, n_features)
         Symmetric, positive semi-definite, float64. Zero without such pairs.
-
-    Notes
-    -----
-    Photos that give weights are drawn at random, but the same in every call. Of more than 100,000
-    as many get them. n x n numbers are never in memory.
     """
-    rng = np.random.default_rng(0)
-    partners = _draw(len(X), MAX_PARTNERS, rng)
-    anchors = partners[_draw(len(partners), max_anchors or MAX_ANCHORS, rng)]
-    shown, others = (X, z) if len(partners) == len(X) else (X[partners], z[partners])
-    within, between = _Sum(shown), _Sum(shown)
-    for block in gen_batches(len(anchors), lines_per_block(len(partners))):
+    anchors = draw(len(X), max_anchors)
+    within, between = _Sum(X), _Sum(X)
+    for block in gen_batches(len(anchors), lines_per_block(len(X))):
         rows = anchors[block]
-        closeness = z[rows] @ others.T
+        closeness = z[rows] @ z.T
         closeness *= 2.0 / temperature
-        same, apart = places.masks(rows, partners)
-        same &= rows[:, None] != partners
+        same, apart = places.masks(rows)
+        same[np.arange(len(rows)), rows] = False
         for total, allowed in ((within, same), (between, apart)):
             total.add(X[rows].astype(np.float64), _softmax(closeness, allowed))
     return within.finish(), between.finish()
 
 
-def _draw(n: int, most: int, rng: np.random.Generator) -> IntArray:
-    """All of n, or as many as there may be, in order."""
-    return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+def draw(n: int, most: int) -> IntArray:
+    """All of n, or as many as there may be, in order; the same in every call."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
 def _softmax(closeness: npt.NDArray[Any], allowed: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:

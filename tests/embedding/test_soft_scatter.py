@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from skgeo._geodesy import great_circle_km
-from skgeo.embedding import _extent, _soft_scatter
+from skgeo.embedding import _extent, _linear_map, _soft_scatter
 from skgeo.embedding._extent import extent_of_places
+from skgeo.embedding._fisher_axes import marginal_fisher_axes
 from skgeo.embedding._scatter import pair_scatter
 from skgeo.embedding._soft_scatter import Places, first_map, soft_scatters
 
@@ -16,14 +17,13 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def slow(X, z, same, apart, temperature, anchors=None, partners=None):
+def slow(X, z, same, apart, temperature, anchors=None):
     n, d = X.shape
     anchors = range(n) if anchors is None else anchors
-    partners = range(n) if partners is None else partners
     scatters = np.zeros((2, d, d))
     for scatter, allowed in zip(scatters, (same, apart), strict=True):
         for s in anchors:
-            chosen = [t for t in partners if t != s and allowed[s, t]]
+            chosen = [t for t in range(n) if t != s and allowed[s, t]]
             squares = [np.square(z[s] - z[t]).sum() for t in chosen]
             weights = [np.exp((min(squares) - square) / temperature) for square in squares]
             for t, weight in zip(chosen, weights, strict=True):
@@ -79,30 +79,39 @@ def test_without_partners_there_is_nothing(collection):
     assert np.abs(between).max() < 1e-12
 
 
-def test_many_photos_are_drawn_from(collection, monkeypatch):
+def test_some_photos_give_weights_to_all(collection):
     X, z, labels, _ = collection
-    monkeypatch.setattr(_soft_scatter, "MAX_ANCHORS", 20)
-    monkeypatch.setattr(_soft_scatter, "MAX_PARTNERS", 50)
     places = Places(labels, None)
-    first = soft_scatters(X, z, places, 0.2)
-    rng = np.random.default_rng(0)
-    partners = np.sort(rng.choice(70, 50, replace=False))
-    anchors = partners[np.sort(rng.choice(50, 20, replace=False))]
+    found = soft_scatters(X, z, places, 0.2, max_anchors=20)
+    anchors = np.sort(np.random.default_rng(0).choice(70, 20, replace=False))
     same = labels[:, None] == labels
-    expected = slow(X, z, same, ~same, 0.2, anchors, partners)
-    np.testing.assert_allclose(first, expected, atol=1e-9 * np.abs(expected).max())
-    np.testing.assert_array_equal(soft_scatters(X, z, places, 0.2), first)
+    expected = slow(X, z, same, ~same, 0.2, anchors)
+    np.testing.assert_allclose(found, expected, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_array_equal(soft_scatters(X, z, places, 0.2, max_anchors=20), found)
 
 
-def test_a_draw_tells_what_all_tell(monkeypatch):
+def test_some_photos_take_part(collection, monkeypatch):
+    X, _, labels, y = collection
+    monkeypatch.setattr(_linear_map, "MAX_PARTNERS", 50)
+    same = pair_scatter(X, np.eye(70, k=1) + np.eye(70, k=60))
+    problem = _linear_map.LinearProblem(X, (None, None), (same, same), labels, y, 0.3, 0.2)
+    values, axes = problem.axes("softmax")
+    partners = np.sort(np.random.default_rng(0).choice(70, 50, replace=False))
+    z = unit(X[partners] @ first_map(X, same, 0.3))
+    scatters = soft_scatters(X[partners], z, Places(labels[partners], y[partners]), 0.2)
+    for found, expected in zip((values, axes), marginal_fisher_axes(*scatters, 0.3), strict=True):
+        np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-6, atol=1e-9)
+
+
+def test_a_draw_tells_what_all_tell():
     """A quarter of the photos as anchors: the scatters of all, up to some percent."""
     rng = np.random.default_rng(5)
     labels = np.repeat(np.arange(80), 25)
     X = rng.normal(size=(80, 6))[labels] + rng.normal(size=(2000, 6)) * np.arange(1, 7) / 3
     places = Places(labels, None)
     everything = soft_scatters(X, unit(X), places, 0.2)
-    monkeypatch.setattr(_soft_scatter, "MAX_ANCHORS", 500)
-    for some, every in zip(soft_scatters(X, unit(X), places, 0.2), everything, strict=True):
+    drawn = soft_scatters(X, unit(X), places, 0.2, max_anchors=500)
+    for some, every in zip(drawn, everything, strict=True):
         some, every = some / np.trace(some), every / np.trace(every)
         assert 0 < np.abs(some - every).max() < 0.05 * np.abs(every).max()
 

@@ -97,10 +97,15 @@ def make_pipeline(embedding: str, seed: int) -> Pipeline:
     """Features in, places out."""
     poi = POIMeanShift(THRESHOLDS_KM[0], metric="haversine")
     pairs = InconsistencyPairs(5, 50, poi=poi, random_state=seed)
-    layer: Any = MarginalFisherTransformer(pairs=pairs)
+    layer: Any = MarginalFisherTransformer(pairs=pairs, weighting="uniform", exponent=0.5)
     if embedding == "network":
         layer = DGAETransformer(
-            (512, 256), pairs=pairs, max_epochs=10, early_stopping=False, random_state=seed
+            (512, 256),
+            pairs=pairs,
+            init=layer,
+            max_epochs=10,
+            early_stopping=False,
+            random_state=seed,
         )
     scale = BlockScaler("low-level", hellinger=("color", "texture", "line"), normalize="l2")
     return Pipeline(

@@ -5,7 +5,9 @@ pairs are drawn, too, 5 of P and 50 of Q for each photo: finding them has a benc
 (pairs.py). Every row is a process of its own, on one thread. "memory" is the most that it took
 beside the map of X and what it had before it began, its result included. "products" is what the
 matrix products alone cost at the speed of a block of the same shape, timed in the same process:
-covariance (n d^2), projection (2 n d r) and the two scatters (2 n r^2), r = 500.
+covariance (n d^2), projection (2 n d r) and the two scatters (2 n r^2), r = 500. The linear layer
+with uniform weights of pairs, the same with shrinkage="auto", with soft weights, and with
+what it chooses by held-out places (the default).
 
     python benchmarks/linear_layer.py [--rows 5000 20000 50000] [--columns 2971] [--folder FOLDER]
 """
@@ -20,6 +22,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,6 +33,13 @@ from threadpoolctl import threadpool_limits
 from skgeo.embedding import MarginalFisherTransformer
 
 N_AXES = 500
+UNIFORM = {"weighting": "uniform", "exponent": 0.5}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "uniform": UNIFORM,
+    "uniform, shrunk": {**UNIFORM, "shrinkage": "auto"},
+    "softmax": {"weighting": "softmax", "exponent": 0.75},
+    "chosen": {},
+}
 
 
 class DrawnPairs(BaseEstimator):
@@ -116,10 +126,9 @@ def measure(what: str, path: Path) -> dict[str, float]:
         if what == "PCA":
             PCA(r, svd_solver="covariance_eigh").fit_transform(X)
         else:
-            shrinkage = "auto" if what.endswith("auto") else 0.3
-            layer = MarginalFisherTransformer(shrinkage, pairs=DrawnPairs()).fit(X, y)
+            layer = MarginalFisherTransformer(pairs=DrawnPairs(), **OPTIONS[what]).fit(X, y)
     row |= {"cpu": time.process_time() - cpu, "beyond": memory.beyond}
-    if what == "linear layer":
+    if what == "uniform":
         cpu = time.process_time()
         layer.transform(X)
         row["transform"] = time.process_time() - cpu
@@ -133,7 +142,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=int, default=[5000, 20_000, 50_000])
     parser.add_argument("--columns", type=int, default=2971)
     parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--what", nargs="+", default=["linear layer", "linear layer, auto", "PCA"])
+    parser.add_argument("--what", nargs="+", default=[*OPTIONS, "PCA"])
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

@@ -224,7 +224,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         self._sums = [
             pair_sum(reduced, graph) for graph in (pairs.same_area_, pairs.easy_confusing_)
         ]
-        problem = self._problem(reduced, None if np.ndim(y) == 1 else y)
+        places = np.asarray(y)
+        problem = self._problem(reduced, None if places.ndim == 1 else places)
         self._choose(problem)
         return self._solve(problem)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._progress import progress
 from ._held_out_places import HeldOutPlaces, clustered_standard_error
 from ._linear_map import LinearProblem
 from ._split import parts_by_place, parts_within_areas
@@ -60,6 +61,7 @@ def choose_map(
     *,
     n_components: int | None,
     power: float,
+    verbose: int = 0,
 ) -> tuple[MapChoice, list[MapChoice]]:
     """Choose the map that locates photos of places that it has not seen best.
 
@@ -79,6 +81,8 @@ def choose_map(
         How many axes are kept.
     power : float
         Output is divided by this power of its length.
+    verbose : int
+        Above 0: a progress bar over the parts.
 
     Returns
     -------
@@ -99,7 +103,10 @@ def choose_map(
     groups: list[IntArray] = []
     # The parts are the same in every fit: the layer has no other use for random numbers.
     rng = np.random.default_rng(0)
-    for kept, held_out in _parts(labels, coordinates, rng):
+    parts = _parts(labels, coordinates, rng)
+    for kept, held_out in progress(
+        parts, verbose=verbose, total=len(parts), desc="choose weights", unit="part"
+    ):
         left = problem.without(held_out)
         if left is None:
             continue
@@ -115,7 +122,7 @@ def choose_map(
             scores[-1].append(judge.scores(_closeness(z, judge.n_queries, power)))
     if not scores:
         return candidates[0], candidates
-    pooled = [np.concatenate(parts) for parts in zip(*scores, strict=True)]
+    pooled = [np.concatenate(each) for each in zip(*scores, strict=True)]
     offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
     places = np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
     candidates = [

@@ -82,7 +82,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         The vectors are first reduced to at most so many principal components (and never more
         than their rank). None keeps all.
     verbose : int, default=0
-        Above 0: progress bars over the blocks of ``X``. Pairs have a ``verbose`` of their own.
+        Above 0: progress bars over the blocks of ``X`` and the parts held out. Pairs have a
+        ``verbose`` of their own.
 
     Attributes
     ----------
@@ -344,7 +345,11 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             )
         ]
         chosen, self.candidates_ = choose_map(
-            problem, choices, n_components=self.n_components, power=_POWERS[self.normalize]
+            problem,
+            choices,
+            n_components=self.n_components,
+            power=_POWERS[self.normalize],
+            verbose=self.verbose,
         )
         self.weighting_, self.exponent_ = chosen.weighting, chosen.exponent
 

@@ -113,11 +113,11 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     "softmax" starts from the map that contrasts P with the scatter of all photos (exponent 0.75).
     Photos are of one place if they are of one POI, or nearer than twice its extent (the median
     distance of two photos of one POI); with labels, if they have one label. The weights of a
-    photo sum to 1 for either kind of pairs. They are those of the gradient of a
-    log-sum-exp of the pairs' distances, the form that J2 and J3 have in multi-similarity loss
-    [3]_ and in `DGAETransformer`; the map is the linear optimum of its quadratic approximation. Of
-    more than 4,000 photos as many, drawn at random but the same in every fit, look for partners,
-    among 100,000 at most.
+    photo sum to 1 for either kind of pairs. They are those of the gradient of a soft minimum,
+    ``-temperature * log(sum(exp(-d**2 / temperature)))``: one near partner in P suffices, as in
+    neighbourhood components analysis [3]_, and the nearest of Q matter most, as in J3 of
+    `DGAETransformer`. Of more than 4,000 photos as many, drawn at random but the same in
+    every fit, look for partners, among 100,000 at most.
 
     For "auto", parts of the photos are held out, whole POIs, up to ten tenths or some 4,000
     photos. The layer is fitted to the pairs of the others, each photo held out is located by its
@@ -139,8 +139,8 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
        of the paper.
     .. [2] S. Jiang, Y. Kong, Y. Fu, "Deep Geo-Constrained Auto-Encoder for Non-Landmark GPS
        Estimation", IEEE Trans. Big Data, 2017, Eq. (4).
-    .. [3] X. Wang, X. Han, W. Huang, D. Dong, M. R. Scott, "Multi-Similarity Loss with General
-       Pair Weighting for Deep Metric Learning", CVPR 2019.
+    .. [3] J. Goldberger, S. Roweis, G. Hinton, R. Salakhutdinov, "Neighbourhood Components
+       Analysis", NIPS 2004.
 
     Examples
     --------

@@ -128,9 +128,8 @@ def soft_scatters(
 
         exp(-|z_s - z_t|^2 / temperature) / sum over t' of exp(-|z_s - z_t'|^2 / temperature).
 
-    These are the weights of the gradient of a log-sum-exp over the pairs, the form that
-    J2 and J3 have in multi-similarity loss, so that the scatters are those of its quadratic
-    approximation at z.
+    These are the weights of the gradient of a soft minimum of the squared distances, so that the
+    scatters are its quadratic form at z.
 
     Parameters
     ----------

@@ -37,6 +37,8 @@ from skgeo.pairs import InconsistencyPairs
 
 T = TypeVar("T")
 N_QUERIES = 1000
+#: What the choice of weights adds is in linear_layer.py.
+CLOSED_FORM: dict[str, Any] = {"weighting": "uniform", "exponent": 0.5}
 GB = 2.0**30
 
 
@@ -109,13 +111,15 @@ def chain(n: int, options: argparse.Namespace) -> None:
     same, easy = finder.same_area_.nnz, finder.easy_confusing_.nnz
     del finder
     layer = MarginalFisherTransformer(
-        pairs=InconsistencyPairs(k1=5, k2=50, poi=poi, n_jobs=options.jobs, store_X=False)
+        pairs=InconsistencyPairs(k1=5, k2=50, poi=poi, n_jobs=options.jobs, store_X=False),
+        **CLOSED_FORM,
     )
     told("linear layer, its P and Q included", functools.partial(layer.fit, X, places))
     del layer
     network = DGAETransformer(
         tuple(options.hidden),
         pairs=InconsistencyPairs(k1=5, k2=50, poi=poi, n_jobs=options.jobs, store_X=False),
+        init=MarginalFisherTransformer(**CLOSED_FORM),
         max_epochs=2,
         early_stopping=False,
         replay_size=0,

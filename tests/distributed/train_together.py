@@ -108,6 +108,9 @@ def main(folder):
     found["other photos"] = message_of(**small)
     found["world"] = (state.num_processes, rank, attempt)
     Path(folder, f"{rank}.pkl").write_bytes(pickle.dumps(found))
+    # A group whose threads still run when the interpreter ends may abort it.
+    state.wait_for_everyone()
+    state.destroy_process_group()
 
 
 if __name__ == "__main__":

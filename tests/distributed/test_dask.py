@@ -243,7 +243,9 @@ def test_a_grid_search_runs_in_workers_with_the_same_result(photos, on_cluster):
     def search():
         pipeline = make_pipeline(
             BlockScaler(normalize="l2"),
-            MarginalFisherTransformer(pairs=InconsistencyPairs(2, 5)),
+            MarginalFisherTransformer(
+                pairs=InconsistencyPairs(2, 5), weighting="uniform", exponent=0.5
+            ),
             KNNGeoRegressor(),
         )
         grid = {"marginalfishertransformer__shrinkage": [0.1, 0.5, 0.9]}

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from skgeo import _checkpoint
 from skgeo.datasets import make_geo_world
-from skgeo.embedding import DGAETransformer
+from skgeo.embedding import DGAETransformer, MarginalFisherTransformer
 from skgeo.embedding import _checkpoint as of_training
 from skgeo.metrics import great_circle_threshold_scorer
 from skgeo.neighbors import KNNGeoRegressor
@@ -34,8 +34,10 @@ def world():
 
 
 def transformer(**parameters):
-    # Early stopping on few photos: let all epochs be.
+    # Early stopping on few photos: let all epochs be. Nothing here is about what the layer chooses.
+    layer = MarginalFisherTransformer(weighting="uniform", exponent=0.5)
     defaults = {"n_iter_no_change": 50, "random_state": 0, "max_epochs": 3, "batch_size": 64}
+    defaults["init"] = layer
     return DGAETransformer((16, 8), **(defaults | parameters))
 
 
@@ -44,7 +46,7 @@ KINDS = {
     "linear layer, no refit": {"refit": False},
     "pretrained": {"init": "pretrain", "pretrain_epochs": 2},
     "paper": {"objective": "paper", "init": "pretrain", "beta": 0.1, "batch_size": 64, "tol": None},
-    "plain": {"alpha": 0, "beta": 0, "pretrain_epochs": 1, "noise": 0.2},
+    "plain": {"init": "auto", "alpha": 0, "beta": 0, "pretrain_epochs": 1, "noise": 0.2},
 }
 
 

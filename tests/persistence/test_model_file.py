@@ -44,7 +44,8 @@ def world():
 
 
 def small_network():
-    return DGAETransformer((8, 4), max_epochs=12, random_state=0)
+    layer = MarginalFisherTransformer(weighting="uniform", exponent=0.5)
+    return DGAETransformer((8, 4), init=layer, max_epochs=12, random_state=0)
 
 
 @pytest.mark.parametrize(

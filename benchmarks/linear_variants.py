@@ -25,8 +25,7 @@ from threadpoolctl import threadpool_limits
 from skgeo.cluster import POIMeanShift
 from skgeo.embedding._fisher_axes import marginal_fisher_axes
 from skgeo.embedding._linear_map import LinearProblem
-from skgeo.embedding._map_choice import MapChoice, choose_map
-from skgeo.embedding._marginal_fisher import _EXPONENTS
+from skgeo.embedding._map_choice import choose_map, map_choices
 from skgeo.embedding._principal import principal_axes, project
 from skgeo.embedding._scatter import pair_scatter, pair_sum
 from skgeo.embedding._shrinkage import frobenius_shrinkage, likelihood_shrinkage
@@ -157,7 +156,7 @@ def maps(g: Gallery, wide_km: float) -> Iterator[tuple[str, np.ndarray]]:
             nowhere = problem._replace(coordinates=None)
             values, axes = nowhere.axes("softmax")
             yield "soft, P within POIs alone", axes * values**0.75
-            choices = [MapChoice(w, p) for w, ps in _EXPONENTS.items() for p in ps]
+            choices = map_choices("auto", "auto")
             chosen = choose_map(problem, choices, n_components=None, power=1.0)[0]
             values, axes = problem.axes(chosen.weighting)
             yield "chosen", axes * values**chosen.exponent

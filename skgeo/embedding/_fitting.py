@@ -18,12 +18,9 @@ from ._photos import Photos
 from ._ranks import is_first
 from ._residual_fit import fit_residual
 from ._settings import Settings
-from ._split import split_by_place, split_within_areas
+from ._split import MIN_TO_HOLD_OUT, split_by_place, split_within_areas
 
 IntArray = npt.NDArray[np.intp]
-
-#: Fewer photos than this are all needed for training: nothing is held out.
-_MIN_TO_HOLD_OUT = 50
 
 
 def fit_network(
@@ -104,7 +101,7 @@ def _hold_out(
     """Rows to train on, and rows that tell when to stop (none if there are too few)."""
     n, labels, fraction = len(photos.X), photos.labels, settings.validation_fraction
     everything, nothing = np.arange(n), np.arange(0)
-    if not settings.early_stopping or n < _MIN_TO_HOLD_OUT:
+    if not settings.early_stopping or n < MIN_TO_HOLD_OUT:
         return everything, nothing
     if labels is not None and photos.coordinates is None:
         kept, held_out = split_within_areas(labels, fraction, rng)

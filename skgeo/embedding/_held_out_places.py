@@ -111,6 +111,12 @@ def _nearer(
     return near
 
 
+def pool_places(groups: list[IntArray]) -> IntArray:
+    """Places of several parts, each counted from 0, in one count."""
+    offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
+    return np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
+
+
 def clustered_standard_error(values: FloatArray, groups: IntArray) -> float:
     """Standard error of the mean of values that are independent only between groups."""
     n_groups = int(groups.max()) + 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ._held_out_places import MAX_GALLERY, HeldOutPlaces, clustered_standard_error
+from ._held_out_places import MAX_GALLERY, HeldOutPlaces, clustered_standard_error, pool_places
 from ._network import AutoEncoder
 from ._representation import encode, first_block
 
@@ -125,8 +125,7 @@ def best_epoch(trials: list[list[FloatArray]], groups: list[IntArray]) -> int:
     # As many epochs as the shortest trial has.
     scores = np.stack([np.concatenate(epoch) for epoch in zip(*trials, strict=False)])
     gains = scores[1:] - scores[0]
-    offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
-    places = np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
+    places = pool_places(groups)
     if not len(gains):
         return 0
     best = int(gains.mean(axis=1).argmax())

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ._fisher_axes import marginal_fisher_axes
 from ._principal import project
-from ._scatter import pair_sum
+from ._scatter import sum_of_pairs
 from ._soft_scatter import MAX_ANCHORS, Places, draw, first_map, soft_scatters
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,8 +134,4 @@ def sum_of_touching(
     touching = np.repeat(rows, np.diff(graph.indptr)) | rows[graph.indices]
     chosen = np.flatnonzero(touching)
     s = np.searchsorted(graph.indptr, chosen, side="right") - 1
-    ends, numbers = np.unique(np.concatenate([s, graph.indices[chosen]]), return_inverse=True)
-    part = sp.csr_array(
-        (graph.data[chosen], tuple(np.split(numbers, 2))), shape=(len(ends), len(ends))
-    )
-    return pair_sum(X[ends], part), len(chosen)
+    return sum_of_pairs(X, s, graph.indices[chosen], graph.data[chosen]), len(chosen)

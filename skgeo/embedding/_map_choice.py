@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .._progress import progress
-from ._held_out_places import HeldOutPlaces, clustered_standard_error
+from ._held_out_places import HeldOutPlaces, clustered_standard_error, pool_places
 from ._linear_map import LinearProblem
-from ._split import parts_by_place, parts_within_areas
+from ._principal import shorten
+from ._split import MIN_TO_HOLD_OUT, parts_by_place, parts_within_areas
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
-#: Fewer photos than this cannot tell one map from another.
-_MIN_TO_HOLD_OUT = 50
+#: The ways to weigh pairs, and the exponents that are tried with each; the first without evidence.
+EXPONENTS = {"softmax": (0.75, 0.5, 1.0), "uniform": (0.5, 0.75, 1.0)}
 
 #: At most so many parts are held out, one after the other; a part is a tenth of the photos, or
 #: so many of them where a tenth is more.
@@ -53,6 +54,15 @@ class MapChoice(NamedTuple):
     score: float = np.nan
     gain: float = 0.0
     standard_error: float = np.nan
+
+
+def map_choices(weighting: str, exponent: float | str) -> list[MapChoice]:
+    """All maps of one weighting, or of each, with one exponent, or with all that are tried."""
+    return [
+        MapChoice(w, float(e))
+        for w in (EXPONENTS if weighting == "auto" else [weighting])
+        for e in (EXPONENTS[w] if isinstance(exponent, str) else [exponent])
+    ]
 
 
 def choose_map(
@@ -93,7 +103,7 @@ def choose_map(
     """
     candidates = list(choices)
     X, coordinates = problem.X, problem.coordinates
-    if len(candidates) == 1 or len(X) < _MIN_TO_HOLD_OUT:
+    if len(candidates) == 1 or len(X) < MIN_TO_HOLD_OUT:
         return candidates[0], candidates
     # Whatever the places are called, the parts are the same.
     names = np.asarray(problem.labels)
@@ -123,8 +133,7 @@ def choose_map(
     if not scores:
         return candidates[0], candidates
     pooled = [np.concatenate(each) for each in zip(*scores, strict=True)]
-    offsets = np.cumsum([0, *(g.max() + 1 for g in groups[:-1])])
-    places = np.concatenate([g + offset for g, offset in zip(groups, offsets, strict=True)])
+    places = pool_places(groups)
     candidates = [
         choice._replace(
             score=float(score.mean()),
@@ -150,8 +159,7 @@ def _parts(
 
 def _closeness(z: FloatArray, n_queries: int, power: float) -> FloatArray:
     """Minus half the squared distance of the first rows to all, up to a query's own."""
-    lengths = np.linalg.norm(z, axis=1, keepdims=True)
-    z = z / np.where(lengths > 0.0, lengths**power, 1.0)
+    z = shorten(z, power)
     closeness: FloatArray = z[:n_queries] @ z.T
     closeness -= np.square(z).sum(axis=1) / 2.0
     return closeness

@@ -14,7 +14,7 @@ from .._validation import HasMethods, Interval, StrOptions
 from ..pairs import InconsistencyPairs
 from ._fisher_axes import fix_signs
 from ._linear_map import LinearProblem
-from ._map_choice import MapChoice, choose_map
+from ._map_choice import EXPONENTS, choose_map, map_choices
 from ._principal import principal_axes, project
 from ._scatter import change_of_sum, pair_sum, rounding_of_sum
 from ._shrinkage import frobenius_shrinkage, likelihood_shrinkage
@@ -22,9 +22,6 @@ from ._shrinkage import frobenius_shrinkage, likelihood_shrinkage
 FloatArray = npt.NDArray[np.float64]
 
 _SHRINKAGES = {"auto": likelihood_shrinkage, "ledoit-wolf": frobenius_shrinkage}
-
-#: The ways to weigh pairs, and the exponents that are tried with each; the first without evidence.
-_EXPONENTS = {"softmax": (0.75, 0.5, 1.0), "uniform": (0.5, 0.75, 1.0)}
 
 _POWERS = {None: 0.0, "sqrt": 0.5, "l2": 1.0}
 
@@ -155,7 +152,7 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "shrinkage": [Interval(Real, 0.0, 1.0, closed="both"), StrOptions(set(_SHRINKAGES))],
         "pairs": [HasMethods(["fit"]), None],
-        "weighting": [StrOptions({"auto", *_EXPONENTS})],
+        "weighting": [StrOptions({"auto", *EXPONENTS})],
         "temperature": [Interval(Real, 0.0, None, closed="neither")],
         "exponent": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -336,17 +333,9 @@ class MarginalFisherTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     def _choose(self, problem: LinearProblem) -> None:
         """Decide on weighting and exponent."""
-        weightings = list(_EXPONENTS) if self.weighting == "auto" else [self.weighting]
-        choices = [
-            MapChoice(weighting, float(exponent))
-            for weighting in weightings
-            for exponent in (
-                _EXPONENTS[weighting] if isinstance(self.exponent, str) else [self.exponent]
-            )
-        ]
         chosen, self.candidates_ = choose_map(
             problem,
-            choices,
+            map_choices(self.weighting, self.exponent),
             n_components=self.n_components,
             power=_POWERS[self.normalize],
             verbose=self.verbose,

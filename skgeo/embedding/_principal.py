@@ -58,7 +58,7 @@ def principal_axes(
         mean = _mean(X)
         values, axes = _iterate(X, mean, max_components, verbose)
     elif n_features <= n_samples:
-        mean, gram = _covariance(X, verbose)
+        mean, gram = scatter_about_mean(X, verbose)
         values, axes = _largest(gram, max_components)
     else:
         mean = _mean(X)
@@ -90,11 +90,17 @@ def project(
     mean = mean.astype(X.dtype).astype(np.float64)
     for rows in _bar(_row_blocks(X), X, verbose, "project"):
         z = (X[rows] - mean) @ axes
-        if power:
-            norms = np.linalg.norm(z, axis=1, keepdims=True)
-            z /= np.where(norms > 0.0, norms**power, 1.0)
-        out[rows] = z
+        out[rows] = shorten(z, power)
     return out
+
+
+def shorten(z: FloatArray, power: float) -> FloatArray:
+    """Rows divided by a power of their length; a row of zeros stays."""
+    if not power:
+        return z
+    norms = np.linalg.norm(z, axis=1, keepdims=True)
+    shortened: FloatArray = z / np.where(norms > 0.0, norms**power, 1.0)
+    return shortened
 
 
 def _row_blocks(X: npt.NDArray[Any]) -> Iterator[slice]:
@@ -122,7 +128,7 @@ def _mean(X: npt.NDArray[Any]) -> FloatArray:
     return origin + total / len(X)
 
 
-def _covariance(X: npt.NDArray[Any], verbose: int) -> tuple[FloatArray, FloatArray]:
+def scatter_about_mean(X: npt.NDArray[Any], verbose: int) -> tuple[FloatArray, FloatArray]:
     """Mean, and the sum of the outer products of centred rows, reading X once.
 
     The rows are taken from a point near them, and what that point was off is put right at the

@@ -75,9 +75,16 @@ def change_of_sum(X: npt.NDArray[Any], old: Any, new: Any) -> FloatArray:
     change = sp.coo_array(sp.csr_array(new) - before)
     change.eliminate_zeros()
     rows, columns = change.coords
-    touched, ends = np.unique(np.concatenate([rows, columns]), return_inverse=True)
-    s, t = np.split(ends, 2)
-    graph = sp.csr_array((change.data, (s, t)), shape=(len(touched), len(touched)))
+    return sum_of_pairs(X, rows, columns, change.data)
+
+
+def sum_of_pairs(
+    X: npt.NDArray[Any], s: npt.NDArray[Any], t: npt.NDArray[Any], weights: npt.NDArray[Any]
+) -> FloatArray:
+    """The `pair_sum` of a list of pairs; rows that are in none of them are not read."""
+    touched, ends = np.unique(np.concatenate([s, t]), return_inverse=True)
+    shape = (len(touched), len(touched))
+    graph = sp.csr_array((weights, tuple(np.split(ends, 2))), shape=shape)
     return pair_sum(X[touched], graph)
 
 

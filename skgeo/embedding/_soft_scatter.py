@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from .._geodesy import km_to_chord, to_unit_vectors
 from ._extent import extent_of_places
 from ._fisher_axes import marginal_fisher_axes
+from ._principal import scatter_about_mean
 from ._scatter import lines_per_block
 
 FloatArray = npt.NDArray[np.float64]
@@ -104,11 +105,7 @@ def first_map(X: npt.NDArray[Any], same_area: FloatArray, shrinkage: float) -> F
     ndarray of shape (n_features, n_features)
         ``X @ map`` are the mapped vectors.
     """
-    total = np.zeros_like(same_area)
-    mean = X.mean(axis=0, dtype=np.float64)
-    for part in gen_batches(len(X), lines_per_block(X.shape[1])):
-        block = X[part] - mean
-        total += block.T @ block
+    _, total = scatter_about_mean(X, verbose=0)
     values, axes = marginal_fisher_axes(same_area, total, shrinkage)
     mapped: FloatArray = axes * values**_FIRST_EXPONENT
     return mapped

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 IntArray = npt.NDArray[np.intp]
 
+#: Fewer photos than this are all needed for training, and tell nothing: none is held out.
+MIN_TO_HOLD_OUT = 50
+
 
 def split_by_place(
     labels: IntArray | None, n_samples: int, fraction: float, rng: np.random.Generator

@@ -35,7 +35,9 @@ def public_names():
                 yield f"{package.name}.{name}", getattr(module, name)
 
 
-@pytest.mark.parametrize(("name", "thing"), list(public_names()), ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(
+    ("name", "thing"), [pytest.param(*found, id=found[0]) for found in public_names()]
+)
 def test_public_callables_have_a_runnable_example(name, thing):
     if not callable(thing):
         return

@@ -125,8 +125,8 @@ class DGAETransformer(
         times the extent of a POI and among all photos that are farther than one extent away; the
         share of correct areas; or the reconstruction. On the linear layer its untouched output is
         kept unless it is beaten by a standard error, for which up to ten parts are held out in
-        turn, until 1,000 photos have been. Fewer than 50 photos are all used for training, or keep
-        the linear layer as it is.
+        turn: until 1,000 photos have been, and three parts or 5,000 photos. Fewer than 50 photos
+        are all used for training, or keep the linear layer as it is.
     validation_fraction : float, default=0.1
         Share of the photos to hold out.
     refit : bool, default=True

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils import gen_batches
 
 from .._geodesy import great_circle_km, km_to_chord, to_unit_vectors
 from ._extent import extent_of_places
+from ._scatter import lines_per_block
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
 #: Bounds of what is compared at a time, so that judging stays a small part of a fit.
-MAX_QUERIES = 1000
+MAX_QUERIES = 5000
 MAX_GALLERY = 10_000
 
 #: Places are no smaller than this many km: a position is not known better.
@@ -66,10 +68,10 @@ class HeldOutPlaces:
         rng: np.random.Generator,
     ) -> None:
         # Held-out photos first: the queries are the first of them, and their neighbours follow.
-        held_out = rng.permutation(held_out)[: MAX_GALLERY // 2]
+        held_out = rng.permutation(held_out)[:MAX_QUERIES]
         others = rng.permutation(train)[: MAX_GALLERY - len(held_out)]
         self.chosen: IntArray = np.concatenate([held_out, others])
-        self.n_queries = min(len(held_out), MAX_QUERIES)
+        self.n_queries = len(held_out)
         self.places = labels[self.chosen] if coordinates is None else coordinates[self.chosen]
         of_queries = labels[self.chosen[: self.n_queries]]
         self.groups: IntArray = np.unique(of_queries, return_inverse=True)[1]
@@ -106,7 +108,9 @@ def _nearer(
     if km == 0.0:
         return np.zeros((n_queries, len(coordinates)), dtype=bool)
     points = to_unit_vectors(coordinates)
-    near = 2.0 - 2.0 * (points[:n_queries] @ points.T) < float(km_to_chord(km)) ** 2
+    near = np.empty((n_queries, len(points)), dtype=bool)
+    for block in gen_batches(n_queries, lines_per_block(len(points))):
+        near[block] = 2.0 - 2.0 * (points[block] @ points.T) < float(km_to_chord(km)) ** 2
     near[near.all(axis=1)] = False
     return near
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ._held_out_places import MAX_GALLERY, HeldOutPlaces, clustered_standard_error, pool_places
+from ._held_out_places import MAX_QUERIES, HeldOutPlaces, clustered_standard_error, pool_places
 from ._network import AutoEncoder
 from ._representation import encode, first_block
 
@@ -96,7 +96,7 @@ class ReconstructionScore:
     def __init__(
         self, X: npt.NDArray[Any], held_out: IntArray, *, rng: np.random.Generator
     ) -> None:
-        self.queries = X[np.sort(rng.permutation(held_out)[: MAX_GALLERY // 2])]
+        self.queries = X[np.sort(rng.permutation(held_out)[:MAX_QUERIES])]
 
     def __call__(self, module: nn.Module) -> FloatArray:
         return -reconstruction_errors(module, self.queries)

@@ -27,6 +27,11 @@ IntArray = npt.NDArray[np.intp]
 #: tell the network from its start.
 _ENOUGH_HELD_OUT = 1000
 
+#: Which places are held out matters, too: there are so many parts at the least, until so many
+#: photos have been held out that it does not.
+_N_PARTS = 3
+_PLENTY_HELD_OUT = 5000
+
 
 def fit_residual(
     photos: Photos,
@@ -71,7 +76,7 @@ def fit_residual(
     n_epochs = 0 if settings.early_stopping else settings.max_epochs
     parts = [split] if len(split[1]) else []
     if parts and settings.refit and photos.labels is not None and photos.coordinates is not None:
-        n_parts = -(-_ENOUGH_HELD_OUT // len(split[1]))
+        n_parts = n_parts_of(len(split[1]))
         parts = parts_by_place(photos.labels, n_parts, settings.validation_fraction, rng) or parts
     if bar is not None:
         bar.total += settings.max_epochs * (len(parts) - 1)
@@ -100,3 +105,12 @@ def fit_residual(
         again, _ = run(network, z, variance, rows, phase=phase, max_epochs=n_epochs)
         history += again
     return Fitted(network.eval(), variance, history, n_epochs)
+
+
+def n_parts_of(size: int) -> int:
+    """How many parts of so many photos are to be held out, one after the other."""
+
+    def until(n_photos: int) -> int:
+        return -(-n_photos // size)
+
+    return max(until(_ENOUGH_HELD_OUT), min(_N_PARTS, until(_PLENTY_HELD_OUT)))

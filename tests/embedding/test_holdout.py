@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from skgeo._geodesy import great_circle_km
+from skgeo.embedding import _held_out_places, _scatter
 from skgeo.embedding._extent import extent_of_places
-from skgeo.embedding._held_out_places import clustered_standard_error
+from skgeo.embedding._held_out_places import HeldOutPlaces, clustered_standard_error
 from skgeo.embedding._holdout import (
     GeographicScore,
     ReconstructionScore,
 )
 from skgeo.embedding._network import AutoEncoder
 from skgeo.embedding._representation import BlockStatistics, represent
+from skgeo.embedding._residual_fit import n_parts_of
 from skgeo.embedding._split import parts_by_place, split_by_place, split_within_areas
 
 
@@ -100,6 +102,52 @@ def test_the_score_is_that_of_the_ranking_which_transform_gives(rng, network, ou
     score = GeographicScore(X, train, held, coordinates=None, **kwargs)
     nearest = distances.argmin(axis=1)
     assert score(network).mean() == pytest.approx(np.mean(labels[held] == labels[nearest]))
+
+
+def test_blocks_and_bounds_of_the_comparison(rng, monkeypatch):
+    labels = rng.integers(12, size=300)
+    coordinates = np.stack([labels * 5.0, np.full(300, 179.9)], 1) + rng.normal(0, 0.2, (300, 2))
+    kept, held_out = split_by_place(labels, 300, 0.3, rng)
+
+    def judge():
+        return HeldOutPlaces(
+            kept,
+            held_out,
+            coordinates=coordinates,
+            labels=labels,
+            rng=np.random.default_rng(5),
+        )
+
+    whole = judge()
+    assert sorted(whole.chosen) == list(range(300))
+    assert set(whole.chosen[: whole.n_queries]) == set(held_out)
+    assert whole.left_out.sum() > whole.n_queries + 100
+    monkeypatch.setattr(_scatter, "BLOCK_BYTES", 8 * 300 * 7)
+    np.testing.assert_array_equal(judge().left_out, whole.left_out)
+    monkeypatch.setattr(_held_out_places, "MAX_QUERIES", 20)
+    monkeypatch.setattr(_held_out_places, "MAX_GALLERY", 100)
+    some = judge()
+    assert (some.n_queries, len(some.chosen)) == (20, 100)
+    assert set(some.chosen[:20]) <= set(held_out)
+    assert set(some.chosen[20:]) <= set(kept)
+
+
+@pytest.mark.parametrize(
+    ("size", "n_parts"),
+    [
+        (1, 1000),
+        (64, 16),
+        (334, 3),
+        (999, 3),
+        (1000, 3),
+        (2499, 3),
+        (2500, 2),
+        (5000, 1),
+        (10**5, 1),
+    ],
+)
+def test_photos_enough_and_places_enough_are_held_out(size, n_parts):
+    assert n_parts_of(size) == n_parts
 
 
 def test_copies_do_not_decide_which_network_is_better(rng):

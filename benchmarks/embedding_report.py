@@ -60,19 +60,27 @@ def compare(
 ) -> tuple[dict[str, float], dict[tuple[str, str], tuple[float, float]]]:
     """Mean percent of each system, and (reference - system) with half the interval."""
     n_thresholds = len(SETS[name].thresholds_km)
-    scores = {
-        system: 100 * pooled(group, images) / n_thresholds
-        for system, group in rows.groupby("system", sort=False)
-    }
+    groups = dict(iter(rows.groupby("system", sort=False)))
+
+    def score(system: str, repetitions: pd.Series | None = None) -> np.ndarray:
+        own = groups[system]
+        if repetitions is not None:
+            own = own[own["repetition"].isin(repetitions)]
+        return 100 * pooled(own, images) / n_thresholds
+
     differences = {}
     for reference in REFERENCES:
-        for system in scores:
-            if reference in scores and system != reference:
-                difference = scores[reference] - scores[system]
-                both = ~np.isnan(difference)
-                if both.any():
-                    differences[reference, system] = interval(difference[both], images.areas[both])
-    return {system: float(np.nanmean(score)) for system, score in scores.items()}, differences
+        for system in groups:
+            if reference in groups and system != reference:
+                # Paired: only in repetitions that both have.
+                both = groups[system]["repetition"]
+                both = both[both.isin(groups[reference]["repetition"])]
+                if both.empty:
+                    continue
+                difference = score(reference, both) - score(system, both)
+                known = ~np.isnan(difference)
+                differences[reference, system] = interval(difference[known], images.areas[known])
+    return {system: float(np.nanmean(score(system))) for system in groups}, differences
 
 
 def table_of(rows: pd.DataFrame, name: str, images: ImageSet) -> pd.DataFrame:

@@ -73,6 +73,15 @@ def tuned(
     return max(system.candidates(budget), key=score)
 
 
+def chosen_by(path: Path, key: tuple) -> dict[str, Any]:
+    """Parameters that an earlier search chose, from the file of results."""
+    results = read(path).set_index(KEY)
+    if key not in results.index:
+        raise SystemExit(f"run {key[3]}, {key[2]}, first: its search of {key[:2]} is not in {path}")
+    chosen: dict[str, Any] = json.loads(results.loc[key, "chosen"])
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
+
+
 def run(
     name: str, kind: str, images: ImageSet, options: argparse.Namespace, done: set[tuple]
 ) -> None:
@@ -91,7 +100,10 @@ def run(
             system = SYSTEMS[chosen_name]
             start = time.process_time()
             parameters = system.fixed
-            if setting == "tuned":
+            if setting == "tuned" and system.searched_as:
+                key = (name, kind, setting, system.searched_as, repetition)
+                parameters = {**chosen_by(options.out, key), "method": system.fixed["method"]}
+            elif setting == "tuned":
                 parameters = tuned(system, inputs, thresholds, options.budget, repetition)
             task = Task(inputs, np.arange(len(train)), None, repetition)
             found = hits(

@@ -219,11 +219,15 @@ def auto_encoder(
 
 
 class System(NamedTuple):
-    """A way to embed, its fixed parameters, and the space that tuning draws from."""
+    """A way to embed, its fixed parameters, and the space that tuning draws from.
+
+    ``searched_as`` names a system of the same parameters whose search serves for this one, too.
+    """
 
     embed: Callable[..., Embedding]
     fixed: dict[str, Any]
     space: dict[str, list[Any]]
+    searched_as: str | None = None
 
     def candidates(self, n: int) -> list[dict[str, Any]]:
         """The fixed parameters, other radii of POIs, then draws: the same ones at every call."""
@@ -302,5 +306,5 @@ SYSTEMS = {
         AE_SPACE,
     ),
     "DGAE": System(auto_encoder, NETWORK, DGAE_SPACE),
-    "fDGAE": System(auto_encoder, {**NETWORK, "method": "anchor"}, DGAE_SPACE),
+    "fDGAE": System(auto_encoder, {**NETWORK, "method": "anchor"}, DGAE_SPACE, "DGAE"),
 }

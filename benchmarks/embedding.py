@@ -3,10 +3,11 @@
 1-NN on San Francisco, Mexico and tiles of the Blue Marble, low-level and CNN features. Groups of
 photos of one spot or burst, copies and overlapping tiles are never divided between gallery and
 queries (see embedding_data.py); other photos of the same area stay in the gallery, or there would
-be nothing to find. Five repetitions are five folds: every photo is a query once. Every system has
+be nothing to find. Five repetitions are five folds: every photo is a query once; the next five are
+those of another partition, and a photo's result is the mean of its repetitions. Every system has
 fixed parameters and is tuned as well, on a validation part of the gallery alone, divided
-likewise; every tuning has the same number of candidates. Intervals are paired, of 95 percent,
-and clustered by area.
+likewise; every tuning has the same number of candidates, and fDGAE takes what DGAE's search chose.
+Intervals are paired, of 95 percent, and clustered by area.
 
     python benchmarks/embedding.py --out results.csv [--sets sf mexico] [--systems LF linear]
         [--features lowlevel] [--repetitions 5] [--settings fixed tuned] [--data ../shared/data]

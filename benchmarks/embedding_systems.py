@@ -306,5 +306,5 @@ SYSTEMS = {
         AE_SPACE,
     ),
     "DGAE": System(auto_encoder, NETWORK, DGAE_SPACE),
-    "fDGAE": System(auto_encoder, {**NETWORK, "method": "anchor"}, DGAE_SPACE, "DGAE"),
+    "fDGAE": System(auto_encoder, {**NETWORK, "method": "anchor"}, {}, "DGAE"),
 }
